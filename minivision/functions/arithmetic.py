@@ -1,0 +1,466 @@
+"""Elementwise arithmetic with broadcasting: each derivative is one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minivision.autograd import Function, Tensor
+from minivision.backend import Array, xp_of
+from minivision.functions.operands import Scalar, as_tensor, need_same_device, same_dtype
+
+# ---- two operands; the base class sums a gradient over the axes along which its operand was broadcast ----
+
+
+class Add(Function):
+    """y = a + b;  da = dy,  db = dy"""
+
+    broadcasts = True
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a + b
+
+    def backward(self, dy: Array) -> tuple[Array, Array]:
+        return dy, dy
+
+
+class Sub(Function):
+    """y = a - b;  da = dy,  db = -dy"""
+
+    broadcasts = True
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a - b
+
+    def backward(self, dy: Array) -> tuple[Array, Array | None]:
+        return dy, -dy if self.needs_input_grad[1] else None
+
+
+class Mul(Function):
+    """y = a b;  da = dy b,  db = dy a"""
+
+    broadcasts = True
+
+    def forward(self, a: Array, b: Array) -> Array:
+        # each factor is kept only for the other one's gradient
+        self.a = a if self.needs_input_grad[1] else None
+        self.b = b if self.needs_input_grad[0] else None
+        return a * b
+
+    def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
+        return None if self.b is None else dy * self.b, None if self.a is None else dy * self.a
+
+
+class Div(Function):
+    """y = a / b;  da = dy / b,  db = -dy a / b^2"""
+
+    broadcasts = True
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.a, self.b = a if self.needs_input_grad[1] else None, b
+        return a / b
+
+    def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
+        da = dy / self.b if self.needs_input_grad[0] else None
+        db = -dy * self.a / (self.b * self.b) if self.needs_input_grad[1] else None
+        return da, db
+
+
+class Pow(Function):
+    """y = a^b;  da = dy b a^(b-1),  db = dy y ln a  (both 0 where the factor in front is: b = 0, or a = 0 < b)"""
+
+    broadcasts = True
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.a, self.b = a, b
+        self.y = a**b
+        return self.y
+
+    def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
+        xp = xp_of(dy)
+        a, b, y = self.a, self.b, self.y
+        da = db = None
+        if self.needs_input_grad[0]:
+            da = dy * xp.where(b == 0, xp.zeros_like(y), b * a ** xp.where(b == 0, xp.ones_like(y), b - xp.ones_like(y)))
+        if self.needs_input_grad[1]:
+            safe = xp.where((a == 0) & (b >= 0), xp.ones_like(y), a + xp.zeros_like(y))
+            db = dy * y * xp.log(safe)
+        return da, db
+
+
+class Power(Function):
+    """y = x^p for a number p;  dx = dy p x^(p-1), and 0 for p = 0"""
+
+    def __init__(self, p: Scalar):
+        self.p = p
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return x**self.p
+
+    def backward(self, dy: Array) -> Array:
+        return dy * (self.p * self.x ** (self.p - 1)) if self.p else xp_of(dy).zeros_like(dy)
+
+
+class _Extremum(Function):
+    """The larger (or smaller) of two operands; on a tie each receives half the gradient."""
+
+    broadcasts = True
+
+    def forward(self, a: Array, b: Array) -> Array:
+        xp = xp_of(a, b)
+        self.first, self.tie = self.wins(a, b), a == b
+        return self.choose(xp, a, b)
+
+    def wins(self, a: Array, b: Array) -> Array:
+        raise NotImplementedError
+
+    def choose(self, xp: Any, a: Array, b: Array) -> Array:
+        raise NotImplementedError
+
+    def backward(self, dy: Array) -> tuple[Array, Array]:
+        xp = xp_of(dy)
+        half = xp.where(self.tie, dy / 2, xp.zeros_like(dy))
+        da = xp.where(self.first, dy, half)
+        return da, dy - da
+
+    def decisions(self) -> dict[str, Array]:
+        return {"first operand wins": self.first, "tie": self.tie}
+
+
+class Maximum(_Extremum):
+    """y = max(a, b)"""
+
+    def wins(self, a: Array, b: Array) -> Array:
+        return a > b
+
+    def choose(self, xp: Any, a: Array, b: Array) -> Array:
+        return xp.maximum(a, b)
+
+
+class Minimum(_Extremum):
+    """y = min(a, b)"""
+
+    def wins(self, a: Array, b: Array) -> Array:
+        return a < b
+
+    def choose(self, xp: Any, a: Array, b: Array) -> Array:
+        return xp.minimum(a, b)
+
+
+class Where(Function):
+    """y = a where condition else b;  the gradient follows the choice"""
+
+    broadcasts = True
+
+    def __init__(self, condition: Array):
+        self.condition = condition
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return xp_of(self.condition).where(self.condition, a, b)
+
+    def backward(self, dy: Array) -> tuple[Array, Array]:
+        xp = xp_of(dy)
+        return xp.where(self.condition, dy, xp.zeros_like(dy)), xp.where(self.condition, xp.zeros_like(dy), dy)
+
+    def decisions(self) -> dict[str, Array]:
+        return {"condition": self.condition}
+
+
+# ---- one operand ----
+
+
+class Neg(Function):
+    """y = -x;  dx = -dy"""
+
+    def forward(self, x: Array) -> Array:
+        return -x
+
+    def backward(self, dy: Array) -> Array:
+        return -dy
+
+
+class Exp(Function):
+    """y = e^x;  dx = dy y"""
+
+    def forward(self, x: Array) -> Array:
+        self.y = xp_of(x).exp(x)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self.y
+
+
+class Log(Function):
+    """y = ln x;  dx = dy / x"""
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return xp_of(x).log(x)
+
+    def backward(self, dy: Array) -> Array:
+        return dy / self.x
+
+
+class Sqrt(Function):
+    """y = sqrt x;  dx = dy / (2 y)"""
+
+    def forward(self, x: Array) -> Array:
+        self.y = xp_of(x).sqrt(x)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        return dy / (2 * self.y)
+
+
+class Abs(Function):
+    """y = |x|;  dx = dy sign(x), which is 0 at 0"""
+
+    def forward(self, x: Array) -> Array:
+        self.sign = xp_of(x).sign(x)
+        return abs(x)
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self.sign
+
+    def decisions(self) -> dict[str, Array]:
+        return {"sign": self.sign}
+
+
+class Sin(Function):
+    """y = sin x;  dx = dy cos x"""
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return xp_of(x).sin(x)
+
+    def backward(self, dy: Array) -> Array:
+        return dy * xp_of(dy).cos(self.x)
+
+
+class Cos(Function):
+    """y = cos x;  dx = -dy sin x"""
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return xp_of(x).cos(x)
+
+    def backward(self, dy: Array) -> Array:
+        return -dy * xp_of(dy).sin(self.x)
+
+
+class Clamp(Function):
+    """y = min(max(x, low), high);  dx = dy where low <= x <= high, bounds included, else 0"""
+
+    def __init__(self, low: Scalar | None, high: Scalar | None):
+        self.low, self.high = low, high
+
+    def forward(self, x: Array) -> Array:
+        xp = xp_of(x)
+        self.inside = xp.ones(x.shape, bool)
+        y = x
+        if self.low is not None:
+            self.inside &= x >= self.low
+            y = xp.maximum(y, self.low)
+        if self.high is not None:
+            self.inside &= x <= self.high
+            y = xp.minimum(y, self.high)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self.inside
+
+    def decisions(self) -> dict[str, Array]:
+        return {"inside the bounds": self.inside}
+
+
+# ---- what users call ----
+
+
+def add(input: Any, other: Any, *, alpha: Scalar = 1) -> Tensor:
+    """`input + alpha * other`, elementwise with broadcasting, as `torch.add`."""
+    return Add()(*same_dtype("add", input, other if alpha == 1 else mul(other, alpha)))
+
+
+def sub(input: Any, other: Any, *, alpha: Scalar = 1) -> Tensor:
+    """`input - alpha * other`, elementwise with broadcasting, as `torch.sub`."""
+    return Sub()(*same_dtype("sub", input, other if alpha == 1 else mul(other, alpha)))
+
+
+def mul(input: Any, other: Any) -> Tensor:
+    """`input * other`, elementwise with broadcasting."""
+    return Mul()(*same_dtype("mul", input, other))
+
+
+def div(input: Any, other: Any) -> Tensor:
+    """`input / other`, elementwise with broadcasting; integers are converted to float32 first."""
+    return Div()(*same_dtype("div", input, other, floating=True))
+
+
+def pow(input: Any, exponent: Any) -> Tensor:
+    """`input ** exponent`, elementwise with broadcasting."""
+    base, power = same_dtype("pow", input, exponent)
+    return Pow()(base, power) if isinstance(power, Tensor) else Power(power)(base)
+
+
+def maximum(input: Any, other: Any) -> Tensor:
+    """The larger of two tensors, elementwise; a tie splits the gradient in half."""
+    return Maximum()(*same_dtype("maximum", input, other))
+
+
+def minimum(input: Any, other: Any) -> Tensor:
+    """The smaller of two tensors, elementwise; a tie splits the gradient in half."""
+    return Minimum()(*same_dtype("minimum", input, other))
+
+
+def where(condition: Any, input: Any, other: Any) -> Tensor:
+    """`input` where `condition` is true, else `other`; all three broadcast."""
+    test = as_tensor("where", "condition", condition)
+    if test.dtype != np.bool_:
+        raise TypeError(f"where: condition is {test.dtype} {test.shape}, but must be bool; write a comparison such as x > 0")
+    a, b = same_dtype("where", input, other)
+    need_same_device("where", condition=test, input=a, other=b)
+    return Where(test.array)(a, b)
+
+
+def neg(input: Any) -> Tensor:
+    """`-input`."""
+    return Neg()(as_tensor("neg", "input", input))
+
+
+def _floating(op: str, input: Any) -> Tensor:
+    x = as_tensor(op, "input", input)
+    return x if x.is_floating_point() else x.to(np.float32)
+
+
+def exp(input: Any) -> Tensor:
+    """e to the power of `input`."""
+    return Exp()(_floating("exp", input))
+
+
+def log(input: Any) -> Tensor:
+    """The natural logarithm."""
+    return Log()(_floating("log", input))
+
+
+def sqrt(input: Any) -> Tensor:
+    """The square root."""
+    return Sqrt()(_floating("sqrt", input))
+
+
+def abs_(input: Any) -> Tensor:
+    """The absolute value; its derivative at 0 is 0."""
+    return Abs()(as_tensor("abs", "input", input))
+
+
+def sin(input: Any) -> Tensor:
+    """The sine."""
+    return Sin()(_floating("sin", input))
+
+
+def cos(input: Any) -> Tensor:
+    """The cosine."""
+    return Cos()(_floating("cos", input))
+
+
+def square(input: Any) -> Tensor:
+    """`input * input`."""
+    return mul(input, input)
+
+
+def clamp(input: Any, min: Scalar | None = None, max: Scalar | None = None) -> Tensor:
+    """`input` limited to `min` .. `max`; the gradient is 1 inside and at the bounds, 0 outside."""
+    if min is None and max is None:
+        raise ValueError("clamp: give min, max, or both")
+    return Clamp(min, max)(as_tensor("clamp", "input", input))
+
+
+# ---- comparisons and tests: no gradient, so plain array code ----
+
+
+def _comparison(name: str, symbol: str) -> Any:
+    def compare(input: Any, other: Any) -> Tensor:
+        a, b = same_dtype(name, input, other)
+        ufunc = getattr(xp_of(*(x.array for x in (a, b) if isinstance(x, Tensor))), _UFUNCS[name])
+        return Tensor._wrap(ufunc(*(x.array if isinstance(x, Tensor) else x for x in (a, b))))
+
+    compare.__name__ = compare.__qualname__ = name
+    compare.__doc__ = f"`input {symbol} other`, elementwise with broadcasting: a bool tensor, without gradient."
+    return compare
+
+
+_UFUNCS = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
+
+eq = _comparison("eq", "==")
+ne = _comparison("ne", "!=")
+lt = _comparison("lt", "<")
+le = _comparison("le", "<=")
+gt = _comparison("gt", ">")
+ge = _comparison("ge", ">=")
+
+
+def _array_function(name: str, doc: str, *, ufunc: str | None = None) -> Any:
+    def apply(input: Any) -> Tensor:
+        x = as_tensor(name, "input", input).array
+        return Tensor._wrap(getattr(xp_of(x), ufunc or name)(x))
+
+    apply.__name__ = apply.__qualname__ = name
+    apply.__doc__ = doc
+    return apply
+
+
+isnan = _array_function("isnan", "Where `input` is NaN: a bool tensor.")
+isinf = _array_function("isinf", "Where `input` is infinite: a bool tensor.")
+isfinite = _array_function("isfinite", "Where `input` is neither NaN nor infinite: a bool tensor.")
+logical_not = _array_function("logical_not", "Where `input` is zero or False: a bool tensor.")
+
+
+def logical_and(input: Any, other: Any) -> Tensor:
+    """Where both are true: a bool tensor."""
+    a, b = as_tensor("logical_and", "input", input).array, as_tensor("logical_and", "other", other).array
+    return Tensor._wrap(xp_of(a, b).logical_and(a, b))
+
+
+def logical_or(input: Any, other: Any) -> Tensor:
+    """Where at least one is true: a bool tensor."""
+    a, b = as_tensor("logical_or", "input", input).array, as_tensor("logical_or", "other", other).array
+    return Tensor._wrap(xp_of(a, b).logical_or(a, b))
+
+
+class Rounding(Function):
+    """floor, ceil, rint, sign: piecewise constant, so its derivative is 0 almost everywhere (and at the jumps by definition)."""
+
+    def __init__(self, name: str):
+        self.rounding = name
+
+    def forward(self, x: Array) -> Array:
+        return getattr(xp_of(x), self.rounding)(x)
+
+    def backward(self, dy: Array) -> Array:
+        return xp_of(dy).zeros_like(dy)
+
+
+def floor(input: Any) -> Tensor:
+    """The largest integer not above `input`; its gradient is 0."""
+    return Rounding("floor")(as_tensor("floor", "input", input))
+
+
+def ceil(input: Any) -> Tensor:
+    """The smallest integer not below `input`; its gradient is 0."""
+    return Rounding("ceil")(as_tensor("ceil", "input", input))
+
+
+def round(input: Any) -> Tensor:
+    """The nearest integer, halves to the even one; its gradient is 0."""
+    return Rounding("rint")(as_tensor("round", "input", input))
+
+
+def sign(input: Any) -> Tensor:
+    """-1, 0 or 1; its gradient is 0."""
+    return Rounding("sign")(as_tensor("sign", "input", input))
+
+
+def is_tensor(value: object) -> bool:
+    """Whether `value` is a Tensor."""
+    return isinstance(value, Tensor)

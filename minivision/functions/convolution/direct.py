@@ -1,0 +1,153 @@
+"""Convolution with its explicit backward (what deep learning calls convolution: the kernel is not flipped)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minivision.autograd import Function, Tensor
+from minivision.backend import Array
+from minivision.functions.convolution.faces import correlate, correlate_kernel, correlate_transposed
+from minivision.functions.convolution.geometry import Window, axis_name, output_size, per_axis, span, symmetric
+from minivision.functions.operands import as_tensor, need_float
+
+AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
+
+
+class Convolution(Function):
+    """y[n,f,o] = b[f] + sum_c,k w[f,c,k] x[n,c, s o + d k - p]
+
+    dx is the transposed convolution of dy, dw the correlation of x with dy, db the sum of dy over all but the channels.
+    """
+
+    def __init__(self, window: Window, op: str = "convolution"):
+        self.window, self.op = window, op
+
+    def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:
+        self.x = x if self.needs_input_grad[1] else None
+        self.w = w
+        self.size, self.has_bias = x.shape[2:], b is not None
+        y = correlate(x, w, self.window, self.op)
+        if b is not None:
+            y += b.reshape(-1, *(1,) * len(self.size))
+        return y
+
+    def backward(self, dy: Array) -> tuple[Array | None, ...]:
+        need_x, need_w, need_b = self.needs_input_grad[0], self.needs_input_grad[1], self.has_bias and self.needs_input_grad[2]
+        dx = correlate_transposed(dy, self.w, self.size, self.window) if need_x else None
+        dw = correlate_kernel(self.x, dy, self.w.shape[2:], self.window) if need_w else None
+        db = sum_over_all_but_channels(dy) if need_b else None
+        return (dx, dw, db) if self.has_bias else (dx, dw)
+
+
+def sum_over_all_but_channels(dy: Array) -> Array:
+    """(N, F, *size) -> (F,): the gradient of a bias, which every position of its channel shares."""
+    return dy.sum(axis=(0, *range(2, dy.ndim)))
+
+
+# ---- what users call ----
+
+
+def conv1d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Tensor:
+    """As `conv2d`, over inputs (N, C, L) with weights (F, C/groups, k)."""
+    return _convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Tensor:
+    """Slide a bank of kernels over an image.
+
+    y[n,f,i,j] = bias[f] + sum over c, u, v of weight[f,c,u,v] * input[n, c, i*stride + u*dilation - padding, j*...]
+
+    Parameters
+    ----------
+    input: (N, C, H, W), or (C, H, W) for a single image.
+    weight: (F, C/groups, kh, kw).
+    bias: (F,) or None.
+    stride, dilation: an int, or (vertical, horizontal).
+    padding: zeros on each side, an int or (vertical, horizontal); "same" (stride 1: the output has the input's size, an odd
+        remainder is padded at the bottom and right) or "valid" (none).
+    groups: input and output channels are cut into this many groups that do not see each other.
+
+    Returns (N, F, H', W') with H' = floor((H + 2 padding - dilation (kh - 1) - 1) / stride) + 1.
+
+    Raises ValueError when channels, groups or sizes do not fit, TypeError for integer or mixed dtypes; each names the shapes.
+
+    The convolution is a matrix acting on the image; its gradient to the input, the transposed matrix, is `conv_transpose2d`.
+    See Dumoulin & Visin, A guide to convolution arithmetic for deep learning (arXiv:1603.07285).
+    """
+    return _convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Tensor:
+    """As `conv2d`, over volumes (N, C, D, H, W) with weights (F, C/groups, kd, kh, kw)."""
+    return _convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def _convolve(
+    op: str, ndim: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Tensor:
+    x, w, b = checked_inputs(op, ndim, input, weight, bias, "(out, in/groups, *kernel)")
+    single = x.ndim == ndim + 1
+    if single:
+        x = x.unsqueeze(0)
+    strides = per_axis(op, "stride", stride, ndim, minimum=1)
+    dilations = per_axis(op, "dilation", dilation, ndim, minimum=1)
+    window = Window(strides, _padding(op, padding, w.shape[2:], strides, dilations), dilations, groups)
+
+    channels, (out, per_group) = x.shape[1], w.shape[:2]
+    if groups < 1 or channels % groups or out % groups:
+        raise ValueError(
+            f"{op}: groups={groups} must divide the input's {channels} channels and the weight's {out} output channels"
+        )
+    if channels != per_group * groups:
+        of_groups = f" * groups {groups} = {per_group * groups}" if groups > 1 else ""
+        raise ValueError(
+            f"{op}: input has {channels} channels (N, C, {AXES[ndim]}) = {x.shape}, but weight (out, in/groups, *kernel) = "
+            f"{w.shape} expects {per_group}{of_groups}"
+        )
+    if b is not None and b.shape != (out,):
+        raise ValueError(
+            f"{op}: bias has shape {b.shape}, but weight {w.shape} has {out} output channels, so it must be ({out},)"
+        )
+    output_size(op, x.shape[2:], w.shape[2:], window)
+
+    function = Convolution(window, op)
+    y = function(x, w) if b is None else function(x, w, b)
+    return y.squeeze(0) if single else y
+
+
+def checked_inputs(op: str, ndim: int, input: Any, weight: Any, bias: Any, layout: str) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Input, weight and bias as Tensors of one floating dtype and the right number of axes."""
+    x, w = as_tensor(op, "input", input), as_tensor(op, "weight", weight)
+    b = None if bias is None else as_tensor(op, "bias", bias)
+    if w.ndim != ndim + 2:
+        raise ValueError(f"{op}: weight has shape {w.shape}, but must have {ndim + 2} axes {layout}")
+    if x.ndim not in (ndim + 1, ndim + 2):
+        raise ValueError(
+            f"{op}: input has shape {x.shape}, but must be (N, C, {AXES[ndim]}), or (C, {AXES[ndim]}) for a single sample"
+        )
+    if 0 in w.shape:
+        raise ValueError(f"{op}: weight {w.shape} {layout} has an axis of length 0")
+    need_float(op, input=x, weight=w, bias=b)
+    return x, w, b
+
+
+def _padding(op: str, padding: Any, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Any:
+    if not isinstance(padding, str):
+        return symmetric(per_axis(op, "padding", padding, len(kernel)))
+    if padding == "valid":
+        return ((0, 0),) * len(kernel)
+    if padding != "same":
+        raise ValueError(f"{op}: padding={padding!r} is unknown; use an int, one per axis, 'same' or 'valid'")
+    if any(s != 1 for s in stride):
+        axis = next(i for i, s in enumerate(stride) if s != 1)
+        raise ValueError(
+            f"{op}: padding='same' needs stride 1, but the stride along {axis_name(axis, len(kernel))} is {stride[axis]}"
+        )
+    total = [span(k, d) - 1 for k, d in zip(kernel, dilation, strict=True)]
+    return tuple((n // 2, n - n // 2) for n in total)

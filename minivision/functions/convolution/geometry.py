@@ -1,0 +1,70 @@
+"""The size arithmetic of sliding windows, and the errors it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from minivision.functions.layout import Pair
+
+
+class Window(NamedTuple):
+    """How a kernel moves over an input: per spatial axis the stride, the padding (before, after) and the dilation."""
+
+    stride: tuple[int, ...]
+    padding: tuple[Pair, ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+
+
+def per_axis(op: str, name: str, value: Any, ndim: int, minimum: int = 0) -> tuple[int, ...]:
+    """An int for all axes, or one int per axis, as a tuple."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * ndim
+    if len(values) == 1:
+        values *= ndim
+    if len(values) != ndim or not all(isinstance(v, int) or hasattr(v, "__index__") for v in values):
+        raise ValueError(f"{op}: {name}={value!r} must be an int, or {ndim} ints, one for each spatial axis")
+    values = tuple(int(v) for v in values)
+    if any(v < minimum for v in values):
+        raise ValueError(f"{op}: {name}={value!r} must be at least {minimum}")
+    return values
+
+
+def symmetric(padding: Sequence[int]) -> tuple[Pair, ...]:
+    """The same amount before and after, per axis."""
+    return tuple((p, p) for p in padding)
+
+
+def span(kernel: int, dilation: int) -> int:
+    """How many input positions a dilated kernel reaches over: d (k - 1) + 1."""
+    return dilation * (kernel - 1) + 1
+
+
+def output_size(op: str, size: Sequence[int], kernel: Sequence[int], window: Window) -> tuple[int, ...]:
+    """floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 per axis; a ValueError where the kernel does not fit."""
+    sizes = []
+    for axis, (n, k, s, (a, b), d) in enumerate(zip(size, kernel, window.stride, window.padding, window.dilation, strict=True)):
+        out = (n + a + b - span(k, d)) // s + 1
+        if out < 1:
+            padded = f"{n} + {a} + {b} = {n + a + b}"
+            reach = f"{d}*({k} - 1) + 1 = {span(k, d)}"
+            raise ValueError(
+                f"{op}: the kernel does not fit: along {axis_name(axis, len(size))} the padded input has {padded} positions, but "
+                f"the kernel spans {reach}; input (spatial) is {tuple(size)}, kernel {tuple(kernel)}. Use a larger input, a "
+                "smaller kernel or dilation, or more padding"
+            )
+        sizes.append(out)
+    return tuple(sizes)
+
+
+def transposed_output_size(size: Sequence[int], kernel: Sequence[int], window: Window) -> tuple[int, ...]:
+    """(n - 1) s - p_before - p_after + d (k - 1) + 1 per axis: the smallest input size that the convolution maps to `size`."""
+    return tuple(
+        (n - 1) * s - a - b + span(k, d)
+        for n, k, s, (a, b), d in zip(size, kernel, window.stride, window.padding, window.dilation, strict=True)
+    )
+
+
+def axis_name(axis: int, ndim: int) -> str:
+    """What a spatial axis is called: height and width for images."""
+    return {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}[ndim][axis]

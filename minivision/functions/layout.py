@@ -1,0 +1,43 @@
+"""Memory order. Shapes are always (N, C, *spatial); the memory underneath may be channels-last.
+
+The spatial operations work on a channels-last *view*, so that copying a window moves whole runs of channels; what they return
+is channels-last in memory, and elementwise operations keep it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from minivision.backend import Array, xp_of
+
+Pair = tuple[int, int]  # (before, after)
+
+
+def channels_last(x: Array) -> Array:
+    """(N, C, *spatial) -> (N, *spatial, C), as a view."""
+    return x.transpose(0, *range(2, x.ndim), 1)
+
+
+def channels_first(x: Array) -> Array:
+    """(N, *spatial, C) -> (N, C, *spatial), as a view."""
+    return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+
+
+def padded(x: Array, padding: Sequence[Pair], value: float = 0) -> Array:
+    """x (N, *spatial, C) with `value` around the spatial axes; negative amounts crop. A copy only where something is added."""
+    if any(amount < 0 for pair in padding for amount in pair):
+        crop = tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(padding, x.shape[1:-1], strict=True))
+        x = x[(slice(None), *crop)]
+        padding = [(max(a, 0), max(b, 0)) for a, b in padding]
+    if not any(amount for pair in padding for amount in pair):
+        return x
+    xp = xp_of(x)
+    size = [n + a + b for n, (a, b) in zip(x.shape[1:-1], padding, strict=True)]
+    result = xp.full((x.shape[0], *size, x.shape[-1]), value, x.dtype)
+    result[unpadded_region(padding, size)] = x
+    return result
+
+
+def unpadded_region(padding: Sequence[Pair], size: Sequence[int]) -> tuple[slice, ...]:
+    """The index that takes the unpadded part out of a padded (N, *size, C) array."""
+    return (slice(None), *(slice(a, n - b) for (a, b), n in zip(padding, size, strict=True)))

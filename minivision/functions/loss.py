@@ -1,0 +1,242 @@
+"""Losses. Cross-entropy takes scores (logits) with the classes in axis 1, for images (N, C) as for pixels (N, C, H, W)."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from minivision.autograd import Function, Tensor
+from minivision.backend import Array, xp_of
+from minivision.functions.arithmetic import abs_, square, sub
+from minivision.functions.operands import as_tensor, need_float, need_same_device
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+class CrossEntropy(Function):
+    """l = -sum_c t_c ln p_c per pixel, with p = softmax(x) over the classes;  dx_c = (p_c sum_k t_k - t_c) dl
+
+    Here t_c = w_c q_c: the target distribution q (for a label y: 1 - e at y, plus e/C everywhere) times the class weights w and
+    the weight of the pixel. Computed from x - max x, so that no score overflows.
+    """
+
+    def __init__(self, target: Array, class_weight: Array | None, pixel_weight: Array | None, smoothing: float, reduction: str):
+        # target: (N, *size) labels, with -1 where the pixel is ignored
+        self.target, self.class_weight, self.pixel_weight = target, class_weight, pixel_weight
+        self.smoothing, self.reduction = smoothing, reduction
+
+    def forward(self, x: Array) -> Array:
+        xp = xp_of(x, self.target)
+        classes = x.shape[1]
+        self.valid = valid = self.target >= 0
+        self.label = xp.expand_dims(xp.where(valid, self.target, 0), 1)  # (N, 1, *size)
+        weight = xp.ones((classes,), x.dtype) if self.class_weight is None else self.class_weight
+        pixel = valid.astype(x.dtype)
+        if self.pixel_weight is not None:
+            pixel = pixel * self.pixel_weight
+        own = weight[self.label[:, 0]] * pixel  # w_y, 0 where ignored
+        self.own, self.everyone = own * (1 - self.smoothing), pixel * (self.smoothing / classes)
+        self.weight_row = weight.reshape(1, classes, *(1,) * (x.ndim - 2))
+
+        centred = x - x.max(axis=1, keepdims=True)
+        p = xp.exp(centred)
+        total = p.sum(axis=1, keepdims=True)
+        p /= total
+        self.p = p
+        log_total = xp.log(total[:, 0])
+        chosen = xp.take_along_axis(centred, self.label, axis=1)[:, 0]
+        losses = self.own * (log_total - chosen)
+        if self.smoothing:
+            by_class = (self.weight_row * centred).sum(axis=1)
+            losses += self.everyone * (log_total * weight.sum() - by_class)
+        # an infinite score on an ignored pixel must not turn 0 * inf into NaN
+        losses = xp.where(valid, losses, xp.zeros_like(losses))
+        self.divisor = own.sum() if self.reduction == "mean" else None
+        if self.reduction == "none":
+            return losses
+        loss = xp.asarray(losses.sum())
+        if self.reduction == "sum":
+            return loss
+        return loss / xp.where(self.divisor == 0, xp.ones_like(self.divisor), self.divisor)
+
+    def backward(self, dy: Array) -> Array:
+        xp = xp_of(dy)
+        if self.reduction == "mean":
+            dy = dy / xp.where(self.divisor == 0, xp.ones_like(self.divisor), self.divisor)
+        own, everyone = xp.expand_dims(dy * self.own, 1), xp.expand_dims(dy * self.everyone, 1)  # (N, 1, *size)
+        dx = self.p * (own + everyone * self.weight_row.sum()) if self.smoothing else self.p * own
+        at_label = xp.take_along_axis(dx, self.label, axis=1) - own
+        xp.put_along_axis(dx, self.label, at_label, axis=1)
+        if self.smoothing:
+            dx -= everyone * self.weight_row
+        return xp.where(xp.expand_dims(self.valid, 1), dx, xp.zeros_like(dx))
+
+
+class SoftCrossEntropy(Function):
+    """The same for targets that are distributions: l = -sum_c t_c ln p_c,  dx_c = (p_c sum_k t_k - t_c) dl"""
+
+    def forward(self, x: Array, t: Array) -> Array:
+        xp = xp_of(x, t)
+        self.t = t
+        centred = x - x.max(axis=1, keepdims=True)
+        self.log_p = centred - xp.log(xp.exp(centred).sum(axis=1, keepdims=True))
+        return -(t * self.log_p).sum(axis=1)
+
+    def backward(self, dy: Array) -> tuple[Array, Array]:
+        xp = xp_of(dy)
+        dy = xp.expand_dims(dy, 1)
+        return dy * (xp.exp(self.log_p) * self.t.sum(axis=1, keepdims=True) - self.t), -dy * self.log_p
+
+
+# ---- what users call ----
+
+
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: None = None,
+    ignore_index: int = -100,
+    reduce: None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """How surprised the softmax of the scores is by the true labels.
+
+    Parameters
+    ----------
+    input: scores (N, C), (N, C, H, W) or (N, C, ...), or (C,) for a single sample; not probabilities.
+    target: int64 labels (N,), (N, H, W), ... in 0 .. C-1; or probabilities of the input's shape.
+    weight: (C,) weight of each class.
+    ignore_index: a label whose pixels do not count (255 in segmentation data).
+    reduction: "mean" divides by the summed weights of the pixels that count (their number, without weights); "sum"; "none".
+        With probabilities, "mean" divides by their number.
+    label_smoothing: e in [0, 1]: the target becomes 1 - e for the label plus e / C for every class.
+
+    When every pixel is ignored, the mean is 0 with a gradient of 0, and a warning is given (PyTorch answers NaN).
+    An untrained network that prefers no class has loss ln C.
+
+    Raises ValueError for shapes that do not belong together and for labels out of range, naming the label and where it stands.
+    """
+    return _cross_entropy("cross_entropy", input, target, weight, None, ignore_index, reduction, label_smoothing)
+
+
+def weighted_cross_entropy(
+    input: Any,
+    target: Any,
+    pixel_weight: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """`cross_entropy` with a weight for every pixel, as U-Net's border map (Ronneberger et al. 2015, equation 1).
+
+    `pixel_weight` has the shape of `target`. "mean" divides by the summed weights of the pixels that count, so the scale of the
+    map does not matter; "sum" is the paper's energy.
+    """
+    return _cross_entropy("weighted_cross_entropy", input, target, weight, pixel_weight, ignore_index, reduction, label_smoothing)
+
+
+def _cross_entropy(
+    op: str, input: Any, target: Any, weight: Any, pixel_weight: Any, ignore_index: int, reduction: str, smoothing: float
+) -> Tensor:
+    x, t = as_tensor(op, "input", input), as_tensor(op, "target", target)
+    w = None if weight is None else as_tensor(op, "weight", weight)
+    need_float(op, input=x, weight=w)
+    need_same_device(op, input=x, target=t, pixel_weight=pixel_weight)
+    _check_reduction(op, reduction)
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"{op}: label_smoothing={smoothing} must lie in [0, 1]")
+    if x.ndim == 0:
+        raise ValueError(f"{op}: input is a single number; scores need a class axis: (N, C) or (N, C, H, W)")
+    if x.ndim == 1:
+        loss = _cross_entropy(op, x.unsqueeze(0), t.unsqueeze(0), w, pixel_weight, ignore_index, reduction, smoothing)
+        return loss.squeeze(0) if reduction == "none" else loss
+    classes = x.shape[1]
+    if w is not None and w.shape != (classes,):
+        raise ValueError(f"{op}: weight has shape {w.shape}, but input (N, C, ...) = {x.shape} has {classes} classes")
+    if t.is_floating_point():
+        if pixel_weight is not None:
+            raise ValueError(f"{op}: target must hold integer labels, not {t.dtype} {t.shape}")
+        return _with_probabilities(op, x, t, w, reduction, smoothing)
+
+    labels = _checked_labels(op, x, t, ignore_index)
+    pixel = None
+    if pixel_weight is not None:
+        given = as_tensor(op, "pixel_weight", pixel_weight)
+        if given.shape != t.shape:
+            raise ValueError(f"{op}: pixel_weight has shape {given.shape}, but target has {t.shape}; each pixel needs a weight")
+        pixel = given.array.astype(x.dtype, copy=False)
+    if reduction == "mean" and labels.size and not bool((labels >= 0).any()):
+        warnings.warn(f"{op}: every label is ignore_index={ignore_index}; the loss is 0 with a gradient of 0", stacklevel=4)
+    return CrossEntropy(labels, None if w is None else w.array, pixel, smoothing, reduction)(x)
+
+
+def _checked_labels(op: str, x: Tensor, t: Tensor, ignore_index: int) -> Array:
+    """The labels as int64, with -1 where they are ignored."""
+    expected = (x.shape[0], *x.shape[2:])
+    if t.shape != expected:
+        hint = ""
+        if t.ndim == x.ndim and t.shape[1] == 1:
+            hint = "; remove the channel axis with target.squeeze(1)"
+        elif t.shape == x.shape:
+            hint = "; turn one-hot targets into labels with target.argmax(1), or make them floating probabilities"
+        raise ValueError(
+            f"{op}: input (N, C, ...) = {x.shape} needs a target of shape {expected}, but target has {t.shape}{hint}"
+        )
+    xp = xp_of(x.array, t.array)
+    labels, classes = t.array.astype(np.int64), x.shape[1]
+    ignored = labels == ignore_index
+    wrong = ((labels < 0) | (labels >= classes)) & ~ignored
+    if bool(wrong.any()):
+        first = int(xp.argmax(wrong.reshape(-1)))
+        label = int(labels.reshape(-1)[first])
+        place = tuple(int(i) for i in np.unravel_index(first, labels.shape))
+        hint = " (255 usually marks void pixels: pass ignore_index=255)" if label == 255 else ""
+        raise ValueError(
+            f"{op}: label {label} at target[{', '.join(map(str, place))}] is not one of the {classes} classes 0 .. "
+            f"{classes - 1}, nor ignore_index={ignore_index}{hint}"
+        )
+    return xp.where(ignored, xp.full_like(labels, -1), labels)
+
+
+def _with_probabilities(op: str, x: Tensor, t: Tensor, w: Tensor | None, reduction: str, smoothing: float) -> Tensor:
+    if t.shape != x.shape:
+        raise ValueError(f"{op}: floating targets are probabilities and must have the input's shape {x.shape}, not {t.shape}")
+    need_float(op, input=x, target=t)
+    if smoothing:
+        t = t * (1 - smoothing) + smoothing / x.shape[1]
+    if w is not None:
+        t = t * w.reshape(1, -1, *(1,) * (x.ndim - 2))
+    losses = SoftCrossEntropy()(x, t)
+    return losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.sum() / max(losses.numel(), 1)
+
+
+def mse_loss(input: Any, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean") -> Tensor:
+    """The squared difference, elementwise; "mean", "sum" or "none"."""
+    return _reduced("mse_loss", square(sub(*_pair("mse_loss", input, target))), reduction)
+
+
+def l1_loss(input: Any, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean") -> Tensor:
+    """The absolute difference, elementwise; "mean", "sum" or "none"."""
+    return _reduced("l1_loss", abs_(sub(*_pair("l1_loss", input, target))), reduction)
+
+
+def _pair(op: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
+    x, t = as_tensor(op, "input", input), as_tensor(op, "target", target)
+    if x.shape != t.shape:
+        raise ValueError(f"{op}: input has shape {x.shape}, but target has {t.shape}; they must be equal (nothing is broadcast)")
+    return x, t
+
+
+def _reduced(op: str, losses: Tensor, reduction: str) -> Tensor:
+    _check_reduction(op, reduction)
+    return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
+
+
+def _check_reduction(op: str, reduction: str) -> None:
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{op}: reduction={reduction!r} is unknown; use 'mean', 'sum' or 'none'")

@@ -1,0 +1,376 @@
+"""Max and average pooling, and max unpooling, over any number of spatial axes.
+
+Each loops over the positions inside the window (the taps), never over output positions: a tap meets all windows at once as one
+strided slice.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from minivision.autograd import Function, Tensor
+from minivision.backend import Array, xp_of
+from minivision.functions.convolution.faces import tap_slices
+from minivision.functions.convolution.geometry import Window, axis_name, output_size, per_axis, span, symmetric
+from minivision.functions.layout import channels_first, channels_last, padded, unpadded_region
+from minivision.functions.operands import as_tensor, index_array, need_float, need_same_device
+
+
+class _Pool(Function):
+    """A window moving over x (N, C, *size)."""
+
+    def __init__(self, kernel: tuple[int, ...], window: Window, out: tuple[int, ...]):
+        self.kernel, self.window, self.out = kernel, window, out
+
+    def taps(self) -> Iterator[tuple[int, tuple[slice, ...]]]:
+        """For each position in the window, in row-major order: its number, and the slice of padded input that it meets."""
+        for number, tap in enumerate(itertools.product(*map(range, self.kernel))):
+            yield number, (slice(None), *tap_slices(tap, self.out, self.window))
+
+    def spread_back(self, size: Sequence[int], batch: int, channels: int, contributions: Any, dtype: Any, xp: Any) -> Array:
+        """Add each tap's contribution (N, *out, C) to the padded input positions it met; then take the padding off."""
+        full = [n + a + b for n, (a, b) in zip(size, self.window.padding, strict=True)]
+        dx = xp.zeros((batch, *full, channels), dtype)
+        for number, met in self.taps():
+            dx[met] += contributions(number)
+        return channels_first(dx[unpadded_region(self.window.padding, full)])
+
+
+class MaxPool(_Pool):
+    """y[n,c,o] = max of x over the window at s o - p;  dy goes to the first maximum in row-major order. Padding never wins."""
+
+    def forward(self, x: Array) -> Array:
+        xp = xp_of(x)
+        self.shape = x.shape
+        around = padded(channels_last(x), self.window.padding, -np.inf)
+        y = xp.full((x.shape[0], *self.out, x.shape[1]), -np.inf, x.dtype)
+        self.winner = self._first_real_taps(y.shape, xp)  # where all values are -inf, the first of them wins, never the padding
+        for number, met in self.taps():
+            value = around[met]
+            better = (value > y) | (value != value)  # NaN wins, and stays
+            xp.copyto(y, value, where=better)
+            xp.copyto(self.winner, self.winner.dtype.type(number), where=better)
+        return channels_first(y)
+
+    def backward(self, dy: Array) -> Array:
+        batch, channels, *size = self.shape
+        upstream = channels_last(dy)
+        return self.spread_back(size, batch, channels, lambda tap: upstream * (self.winner == tap), dy.dtype, xp_of(dy))
+
+    def decisions(self) -> dict[str, Array]:
+        return {"winner": channels_first(self.winner)}
+
+    def indices(self) -> Array:
+        """Where each winner stands, as a flat index into the unpadded plane: (N, C, *out) int64."""
+        xp = xp_of(self.winner)
+        size = self.shape[2:]
+        flat = xp.zeros(self.winner.shape, np.int64)
+        rest = self.winner.astype(np.int64)
+        positions = []
+        for axis in reversed(range(len(size))):  # the last axis varies fastest
+            starts = xp.arange(self.out[axis]) * self.window.stride[axis] - self.window.padding[axis][0]
+            along = starts.reshape([-1 if i == axis + 1 else 1 for i in range(rest.ndim)])
+            positions.append(along + (rest % self.kernel[axis]) * self.window.dilation[axis])
+            rest //= self.kernel[axis]
+        for axis, position in enumerate(reversed(positions)):
+            flat = flat * size[axis] + position
+        return channels_first(flat)
+
+    def _first_real_taps(self, shape: Sequence[int], xp: Any) -> Array:
+        """(N, *out, C): the number of the first tap of each window that does not lie on the padding."""
+        number = np.zeros((1,) * len(self.out), np.int64)
+        for axis, (out, s, (before, _), d) in enumerate(
+            zip(self.out, self.window.stride, self.window.padding, self.window.dilation, strict=True)
+        ):
+            in_padding = np.maximum(before - np.arange(out) * s, 0)
+            first = -(-in_padding // d)
+            number = number * self.kernel[axis] + first.reshape([-1 if i == axis else 1 for i in range(len(self.out))])
+        dtype = np.uint8 if math.prod(self.kernel) <= 256 else np.int32
+        winner = xp.empty(shape, dtype)
+        winner[...] = xp.asarray(number.astype(dtype))[..., None]
+        return winner
+
+
+class AvgPool(_Pool):
+    """y[n,c,o] = (sum of x over the window) / divisor;  every x in the window receives dy / divisor"""
+
+    def __init__(self, kernel: tuple[int, ...], window: Window, out: tuple[int, ...], divisor: np.ndarray):
+        super().__init__(kernel, window, out)
+        self.divisor = divisor
+
+    def forward(self, x: Array) -> Array:
+        xp = xp_of(x)
+        self.shape = x.shape
+        around = padded(channels_last(x), self.window.padding)
+        y = xp.zeros((x.shape[0], *self.out, x.shape[1]), x.dtype)
+        for _, met in self.taps():
+            y += around[met]
+        y /= self._divisor(x.dtype, xp)
+        return channels_first(y)
+
+    def backward(self, dy: Array) -> Array:
+        xp = xp_of(dy)
+        batch, channels, *size = self.shape
+        share = channels_last(dy) / self._divisor(dy.dtype, xp)
+        return self.spread_back(size, batch, channels, lambda tap: share, dy.dtype, xp)
+
+    def _divisor(self, dtype: Any, xp: Any) -> Array:
+        return xp.asarray(self.divisor.astype(dtype))[None, ..., None]
+
+
+class MaxUnpool(Function):
+    """y = 0 except y[n,c,indices[n,c,o]] = x[n,c,o];  dx gathers dy at the same places.
+
+    Where an index occurs twice (overlapping pooling windows), the last one in row-major order is written and both gather, as in
+    PyTorch: the gradient is then not that of the forward.
+    """
+
+    def __init__(self, indices: Array, size: tuple[int, ...]):
+        self.indices, self.size = indices, size
+
+    def forward(self, x: Array) -> Array:
+        xp = xp_of(x, self.indices)
+        self.shape = x.shape
+        y = xp.zeros((*x.shape[:2], int(np.prod(self.size))), x.dtype)
+        xp.put_along_axis(y, self._flat_indices(), x.reshape(*x.shape[:2], -1), axis=2)
+        return y.reshape(*x.shape[:2], *self.size)
+
+    def backward(self, dy: Array) -> Array:
+        flat = dy.reshape(*dy.shape[:2], -1)
+        return xp_of(dy).take_along_axis(flat, self._flat_indices(), axis=2).reshape(self.shape)
+
+    def _flat_indices(self) -> Array:
+        return self.indices.reshape(*self.indices.shape[:2], -1)
+
+
+class AdaptiveAvgPool(Function):
+    """y[..., i] = mean of x over the bin [floor(i L / P), ceil((i + 1) L / P)), one matrix per axis"""
+
+    def __init__(self, out: tuple[int, ...]):
+        self.out = out
+
+    def forward(self, x: Array) -> Array:
+        self.bins = [_bin_matrix(n, p) for n, p in zip(x.shape[2:], self.out, strict=True)]
+        return _along_each_axis(x, self.bins)
+
+    def backward(self, dy: Array) -> Array:
+        return _along_each_axis(dy, [m.T for m in self.bins])
+
+
+def _bin_matrix(size: int, bins: int) -> np.ndarray:
+    matrix = np.zeros((bins, size))
+    for i in range(bins):
+        start, stop = i * size // bins, -(-(i + 1) * size // bins)
+        matrix[i, start:stop] = 1 / (stop - start)
+    return matrix
+
+
+def _along_each_axis(x: Array, matrices: Sequence[np.ndarray]) -> Array:
+    xp = xp_of(x)
+    for axis, matrix in enumerate(matrices, start=2):
+        x = xp.moveaxis(xp.tensordot(x, xp.asarray(matrix.astype(x.dtype)), axes=((axis,), (1,))), -1, axis)
+    return x
+
+
+# ---- what users call ----
+
+
+def max_pool1d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """As `max_pool2d`, over inputs (N, C, L)."""
+    return _max_pool("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool2d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest value of each window.
+
+    Parameters
+    ----------
+    input: (N, C, H, W), or (C, H, W) for a single image.
+    kernel_size, stride, dilation: an int, or (vertical, horizontal); the stride is the kernel size unless given.
+    padding: an implicit -inf on each side, at most half the kernel size.
+    ceil_mode: keep a last window that reaches over the right or bottom edge, if it starts inside the input.
+    return_indices: also return where each maximum stands, as flat int64 indices into the unpadded H x W plane.
+
+    The first maximum in row-major order wins a tie and receives the whole gradient; NaN wins over everything.
+    Raises ValueError when the window does not fit.
+    """
+    return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool3d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """As `max_pool2d`, over volumes (N, C, D, H, W)."""
+    return _max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def _max_pool(
+    op: str, ndim: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
+    return_indices: bool,
+) -> Any:  # fmt: skip
+    x, single = _pool_input(op, ndim, input)
+    kernel, window, out = _geometry(op, ndim, x, kernel_size, stride, padding, dilation, ceil_mode)
+    function = MaxPool(kernel, window, out)
+    y = function(x)
+    if not return_indices:
+        return y.squeeze(0) if single else y
+    positions = Tensor._wrap(function.indices())
+    return (y.squeeze(0), positions.squeeze(0)) if single else (y, positions)
+
+
+def avg_pool1d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True
+) -> Tensor:
+    """As `avg_pool2d`, over inputs (N, C, L)."""
+    return _avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of each window.
+
+    Input (N, C, H, W) or (C, H, W); the stride is the kernel size unless given. Padding adds zeros, which count in the divisor
+    unless `count_include_pad` is False; `divisor_override` replaces it. Raises ValueError when the window does not fit.
+    """
+    return _avg_pool("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool3d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """As `avg_pool2d`, over volumes (N, C, D, H, W)."""
+    return _avg_pool("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _avg_pool(
+    op: str, ndim: int, input: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, include_pad: bool,
+    override: int | None,
+) -> Tensor:  # fmt: skip
+    x, single = _pool_input(op, ndim, input)
+    if override == 0:
+        raise ValueError(f"{op}: divisor_override must not be 0")
+    size = x.shape[2:]
+    kernel, window, out = _geometry(op, ndim, x, kernel_size, stride, padding, 1, ceil_mode)
+    divisor = np.ones(())
+    for n, k, s, (before, _), length in zip(size, kernel, window.stride, window.padding, out, strict=True):
+        start = np.arange(length) * s - before
+        # windows of ceil_mode that reach over the padded edge count only what lies within it
+        low, high = (-before, n + before) if include_pad else (0, n)
+        divisor = divisor[..., None] * (np.minimum(start + k, high) - np.maximum(start, low))
+    if override is not None:
+        divisor = np.full(out, float(override))
+    y = AvgPool(kernel, window, out, divisor)(x)
+    return y.squeeze(0) if single else y
+
+
+def adaptive_avg_pool2d(input: Any, output_size: Any) -> Tensor:
+    """The mean over a grid of `output_size` (h, w) bins; bin i spans floor(i H / h) .. ceil((i + 1) H / h), so bins may overlap.
+
+    Input (N, C, H, W) or (C, H, W). An entry of None keeps that length.
+    """
+    x, single = _pool_input("adaptive_avg_pool2d", 2, input)
+    wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * 2
+    out = tuple(n if p is None else int(p) for n, p in zip(x.shape[2:], wanted, strict=True))
+    if min(out) < 1:
+        raise ValueError(f"adaptive_avg_pool2d: output_size {output_size} must be positive")
+    y = AdaptiveAvgPool(out)(x)
+    return y.squeeze(0) if single else y
+
+
+def max_unpool2d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Sequence[int] | None = None
+) -> Tensor:
+    """Put each value where its maximum stood, zeros elsewhere: the partner of `max_pool2d(..., return_indices=True)`.
+
+    Parameters
+    ----------
+    input, indices: (N, C, H, W) or (C, H, W); indices are flat positions in the output plane.
+    kernel_size, stride, padding: those of the pooling.
+    output_size: the size before pooling, (H, W) or the whole shape; needed where several sizes pool to one. Each length must lie
+        within one stride of (H - 1) stride - 2 padding + kernel_size, the default.
+
+    Raises ValueError for an output size outside that interval and for indices outside the plane. An index that occurs twice (from
+    overlapping windows) keeps the last value written.
+    """
+    op = "max_unpool2d"
+    x, single = _pool_input(op, 2, input)
+    need_same_device(op, input=x, indices=indices)
+    where = index_array(indices)
+    if where.dtype.kind not in "iu":
+        raise TypeError(f"{op}: indices are {where.dtype}, but must be integers from max_pool2d(..., return_indices=True)")
+    if single:
+        where = where[None]
+    if where.shape != x.shape:
+        raise ValueError(f"{op}: indices have shape {where.shape}, but input has {x.shape}; both come from one max_pool2d")
+    kernel = per_axis(op, "kernel_size", kernel_size, 2, minimum=1)
+    strides = kernel if stride is None else per_axis(op, "stride", stride, 2, minimum=1)
+    pads = per_axis(op, "padding", padding, 2)
+    default = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[2:], strides, pads, kernel, strict=True))
+    size = default
+    if output_size is not None:
+        size = tuple(int(n) for n in tuple(output_size)[-2:])
+        for axis, (n, d, s) in enumerate(zip(size, default, strides, strict=True)):
+            if not d - s < n < d + s:
+                raise ValueError(
+                    f"{op}: output_size {n} along {axis_name(axis, 2)} is outside [{d - s + 1}, {d + s - 1}], the sizes that "
+                    f"pool to {x.shape[2 + axis]}"
+                )
+    plane = size[0] * size[1]
+    if where.size and (int(where.min()) < 0 or int(where.max()) >= plane):
+        worst = int(where.max()) if int(where.max()) >= plane else int(where.min())
+        raise ValueError(f"{op}: index {worst} lies outside the output plane {size} of {plane} positions; pass the output_size")
+    y = MaxUnpool(where, size)(x)
+    return y.squeeze(0) if single else y
+
+
+def _pool_input(op: str, ndim: int, input: Any) -> tuple[Tensor, bool]:
+    x = as_tensor(op, "input", input)
+    need_float(op, input=x)
+    names = {1: "L", 2: "H, W", 3: "D, H, W"}[ndim]
+    if x.ndim not in (ndim + 1, ndim + 2):
+        raise ValueError(f"{op}: input has shape {x.shape}, but must be (N, C, {names}), or (C, {names}) for a single sample")
+    single = x.ndim == ndim + 1
+    return (x.unsqueeze(0) if single else x), single
+
+
+def _geometry(
+    op: str, ndim: int, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> tuple[tuple[int, ...], Window, tuple[int, ...]]:
+    """Kernel, window and output size; with ceil_mode the padding after is extended so that the last window fits."""
+    kernel = per_axis(op, "kernel_size", kernel_size, ndim, minimum=1)
+    strides = kernel if stride is None else per_axis(op, "stride", stride, ndim, minimum=1)
+    pads = per_axis(op, "padding", padding, ndim)
+    dilations = per_axis(op, "dilation", dilation, ndim, minimum=1)
+    for p, k in zip(pads, kernel, strict=True):
+        if p > k // 2:
+            raise ValueError(
+                f"{op}: padding {p} must be at most half of kernel_size {k}, or a window could see nothing but padding"
+            )
+    window = Window(strides, symmetric(pads), dilations)
+    if not ceil_mode:
+        return kernel, window, output_size(op, x.shape[2:], kernel, window)
+    out, extended = [], []
+    for n, k, s, p, d in zip(x.shape[2:], kernel, strides, pads, dilations, strict=True):
+        length = -(-(n + 2 * p - span(k, d)) // s) + 1
+        if (length - 1) * s >= n + p:  # the last window would start in the right padding
+            length -= 1
+        out.append(length)
+        extended.append((p, max(p, (length - 1) * s + span(k, d) - n - p)))
+    if min(out) < 1:
+        output_size(op, x.shape[2:], kernel, window)
+    return kernel, window._replace(padding=tuple(extended)), tuple(out)

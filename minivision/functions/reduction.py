@@ -1,0 +1,330 @@
+"""Sums, means, variances, extrema: many values become one, and the gradient goes back to those that took part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivision.autograd import Function, Tensor
+from minivision.backend import Array, xp_of
+from minivision.functions.operands import as_tensor, axes, axis, need_float
+
+Dim = int | Sequence[int] | None
+
+
+class _Reduction(Function):
+    """Reduces over `axes`; `keepdim` leaves them with length 1."""
+
+    def __init__(self, axes: tuple[int, ...], keepdim: bool = False):
+        self.axes, self.keepdim = axes, keepdim
+
+    def spread(self, values: Array, shape: tuple[int, ...]) -> Array:
+        """One value per reduced group, repeated (as a view) over the group it came from."""
+        xp = xp_of(values)
+        if not self.keepdim:
+            values = values.reshape([1 if i in self.axes else n for i, n in enumerate(shape)])
+        return xp.broadcast_to(values, shape)
+
+    def count(self, shape: tuple[int, ...]) -> int:
+        """How many values each result is made of."""
+        return int(np.prod([shape[a] for a in self.axes], dtype=np.int64))
+
+
+class Sum(_Reduction):
+    """y = sum of x;  every x receives dy"""
+
+    def forward(self, x: Array) -> Array:
+        self.shape = x.shape
+        return x.sum(axis=self.axes, keepdims=self.keepdim)
+
+    def backward(self, dy: Array) -> Array:
+        return self.spread(dy, self.shape)
+
+
+class Mean(_Reduction):
+    """y = (sum of x) / n;  every x receives dy / n"""
+
+    def forward(self, x: Array) -> Array:
+        self.shape = x.shape
+        return x.mean(axis=self.axes, keepdims=self.keepdim)
+
+    def backward(self, dy: Array) -> Array:
+        return self.spread(dy / self.count(self.shape), self.shape)
+
+
+class Var(_Reduction):
+    """y = sum of (x - mean)^2 / (n - correction);  dx = dy 2 (x - mean) / (n - correction)"""
+
+    def __init__(self, axes: tuple[int, ...], keepdim: bool, correction: float):
+        super().__init__(axes, keepdim)
+        self.correction = correction
+
+    def forward(self, x: Array) -> Array:
+        self.centred = x - x.mean(axis=self.axes, keepdims=True)
+        degrees = self.count(x.shape) - self.correction
+        self.share = 1 / degrees if degrees > 0 else float("nan")  # too few values have no variance
+        return (self.centred * self.centred).sum(axis=self.axes, keepdims=self.keepdim) * self.share
+
+    def backward(self, dy: Array) -> Array:
+        return self.spread(dy * (2 * self.share), self.centred.shape) * self.centred
+
+
+class Std(Var):
+    """y = sqrt(var x);  dx = dy (x - mean) / ((n - correction) y), and 0 where y = 0"""
+
+    def forward(self, x: Array) -> Array:
+        self.y = xp_of(x).sqrt(super().forward(x))
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        xp = xp_of(dy)
+        return super().backward(xp.where(self.y == 0, xp.zeros_like(dy), dy / (2 * _nonzero(self.y))))
+
+
+def _nonzero(y: Array) -> Array:
+    """y with 1 in the place of 0, to divide by."""
+    return xp_of(y).where(y == 0, xp_of(y).ones_like(y), y)
+
+
+class _Extreme(_Reduction):
+    """The largest (or smallest) value of each group; values that tie share the gradient evenly."""
+
+    def forward(self, x: Array) -> Array:
+        y = self.reduce(x)
+        self.winner = x == self.spread(y, x.shape)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        winners = self.winner.sum(axis=self.axes, keepdims=self.keepdim).astype(dy.dtype)
+        return self.spread(dy / winners, self.winner.shape) * self.winner
+
+    def reduce(self, x: Array) -> Array:
+        raise NotImplementedError
+
+    def decisions(self) -> dict[str, Array]:
+        return {"winner": self.winner}
+
+
+class Amax(_Extreme):
+    """y = max of x"""
+
+    def reduce(self, x: Array) -> Array:
+        return x.max(axis=self.axes, keepdims=self.keepdim)
+
+
+class Amin(_Extreme):
+    """y = min of x"""
+
+    def reduce(self, x: Array) -> Array:
+        return x.min(axis=self.axes, keepdims=self.keepdim)
+
+
+class _ExtremeAlong(Function):
+    """The largest (or smallest) value along one axis and its position; the first winner receives the whole gradient."""
+
+    def __init__(self, axis: int, keepdim: bool):
+        self.axis, self.keepdim = axis, keepdim
+
+    def forward(self, x: Array) -> tuple[Array, Array]:
+        xp = xp_of(x)
+        self.shape = x.shape
+        self.position = xp.expand_dims(self.locate(x).astype(np.int64), self.axis)
+        values = xp.take_along_axis(x, self.position, axis=self.axis)
+        if self.keepdim:
+            return values, self.position
+        return values.squeeze(self.axis), self.position.squeeze(self.axis)
+
+    def backward(self, dy: Array, _: Array) -> Array:
+        xp = xp_of(dy)
+        dx = xp.zeros(self.shape, dy.dtype)
+        xp.put_along_axis(dx, self.position, dy if self.keepdim else xp.expand_dims(dy, self.axis), axis=self.axis)
+        return dx
+
+    def locate(self, x: Array) -> Array:
+        raise NotImplementedError
+
+    def decisions(self) -> dict[str, Array]:
+        return {"winner": self.position}
+
+
+class MaxAlong(_ExtremeAlong):
+    """y = max of x along one axis, and the first index where it stands"""
+
+    def locate(self, x: Array) -> Array:
+        return x.argmax(axis=self.axis)
+
+
+class MinAlong(_ExtremeAlong):
+    """y = min of x along one axis, and the first index where it stands"""
+
+    def locate(self, x: Array) -> Array:
+        return x.argmin(axis=self.axis)
+
+
+class LogSumExp(_Reduction):
+    """y = ln(sum of e^x), computed as m + ln(sum of e^(x-m)) with m = max x;  dx = dy e^(x-y)"""
+
+    def forward(self, x: Array) -> Array:
+        xp = xp_of(x)
+        m = x.max(axis=self.axes, keepdims=True)
+        m = xp.where(xp.isfinite(m), m, xp.zeros_like(m))
+        total = xp.exp(x - m).sum(axis=self.axes, keepdims=True)
+        y = xp.log(total) + m
+        self.x, self.y = x, y
+        return y if self.keepdim else y.squeeze(self.axes)
+
+    def backward(self, dy: Array) -> Array:
+        return self.spread(dy, self.x.shape) * xp_of(dy).exp(self.x - self.y)
+
+
+class ValuesIndices(NamedTuple):
+    """What `max`, `min` along an axis return."""
+
+    values: Tensor
+    indices: Tensor
+
+
+# ---- what users call ----
+
+
+def sum(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum over `dim` (an axis, several, or all). Integers and bools are summed as int64."""
+    x = as_tensor("sum", "input", input)
+    if dtype is not None or not x.is_floating_point():
+        x = x.to(np.int64 if dtype is None else dtype)
+    return Sum(axes("sum", dim, x.ndim), keepdim)(x)
+
+
+def mean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean over `dim` (an axis, several, or all). Raises TypeError for integers."""
+    x = as_tensor("mean", "input", input)
+    x = x if dtype is None else x.to(dtype)
+    need_float("mean", input=x)
+    return Mean(axes("mean", dim, x.ndim), keepdim)(x)
+
+
+def var(input: Any, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1) -> Tensor:
+    """The variance over `dim`, divided by n - `correction` (1: unbiased, 0: the mean square deviation)."""
+    return _deviation("var", Var, input, dim, correction if unbiased is None else int(unbiased), keepdim)
+
+
+def std(input: Any, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1) -> Tensor:
+    """The standard deviation over `dim`: the square root of `var`; where it is 0, so is its gradient."""
+    return _deviation("std", Std, input, dim, correction if unbiased is None else int(unbiased), keepdim)
+
+
+def _deviation(op: str, function: type[Var], input: Any, dim: Dim, correction: float, keepdim: bool) -> Tensor:
+    x = as_tensor(op, "input", input)
+    need_float(op, input=x)
+    return function(axes(op, dim, x.ndim), keepdim, correction)(x)
+
+
+def amax(input: Any, dim: Dim = (), keepdim: bool = False) -> Tensor:
+    """The largest value over `dim`; values that tie share the gradient evenly."""
+    x = as_tensor("amax", "input", input)
+    return Amax(_not_empty("amax", axes("amax", dim, x.ndim), x), keepdim)(x)
+
+
+def amin(input: Any, dim: Dim = (), keepdim: bool = False) -> Tensor:
+    """The smallest value over `dim`; values that tie share the gradient evenly."""
+    x = as_tensor("amin", "input", input)
+    return Amin(_not_empty("amin", axes("amin", dim, x.ndim), x), keepdim)(x)
+
+
+def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """`max(x)`: the largest value of all, ties share the gradient. `max(x, dim)`: (values, indices) along one axis, the first
+    winner takes the whole gradient. `max(x, other)`: elementwise, as `maximum`."""
+    return _extreme("max", input, dim, keepdim)
+
+
+def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """`min(x)`, `min(x, dim)`, `min(x, other)`: as `max`, for the smallest value."""
+    return _extreme("min", input, dim, keepdim)
+
+
+def _extreme(name: str, input: Any, dim: Any, keepdim: bool) -> Any:
+    from minivision.functions import arithmetic
+
+    x = as_tensor(name, "input", input)
+    if isinstance(dim, Tensor):
+        return getattr(arithmetic, f"{name}imum")(x, dim)
+    if dim is None:
+        return (amax if name == "max" else amin)(x)
+    along = axis(name, dim, x.ndim)
+    if x.ndim == 0:
+        return ValuesIndices(*(y.reshape(()) for y in _extreme(name, x.reshape(1), 0, False)))
+    _not_empty(name, (along,), x)
+    operation = MaxAlong if name == "max" else MinAlong
+    return ValuesIndices(*operation(along, keepdim)(x))
+
+
+def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the first largest value, along `dim` or in the flattened tensor: int64, without gradient."""
+    return _arg("argmax", input, dim, keepdim)
+
+
+def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the first smallest value, along `dim` or in the flattened tensor: int64, without gradient."""
+    return _arg("argmin", input, dim, keepdim)
+
+
+def _arg(name: str, input: Any, dim: int | None, keepdim: bool) -> Tensor:
+    x = as_tensor(name, "input", input)
+    along = None if dim is None else axis(name, dim, x.ndim)
+    _not_empty(name, tuple(range(x.ndim)) if along is None else (along,), x)
+    xp = xp_of(x.array)
+    position = xp.asarray(getattr(x.array, name)(axis=along)).astype(np.int64)
+    if keepdim:
+        position = position.reshape([1] * x.ndim) if along is None else xp.expand_dims(position, along)
+    return Tensor._wrap(position)
+
+
+def logsumexp(input: Any, dim: Dim, keepdim: bool = False) -> Tensor:
+    """ln(sum of e^input) over `dim`, without overflow."""
+    x = as_tensor("logsumexp", "input", input)
+    need_float("logsumexp", input=x)
+    return LogSumExp(axes("logsumexp", dim, x.ndim), keepdim)(x)
+
+
+def norm(input: Any, p: float | str = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """The Euclidean norm (p = 2) or the sum of absolute values (p = 1) over `dim`; the gradient of the 2-norm at 0 is 0."""
+    x = as_tensor("norm", "input", input)
+    need_float("norm", input=x)
+    if p in (2, "fro"):
+        return Norm(axes("norm", dim, x.ndim), keepdim)(x)
+    if p == 1:
+        return sum(x.abs(), dim, keepdim)
+    raise ValueError(f"norm: p={p!r} is not supported; use 1 or 2")
+
+
+class Norm(_Reduction):
+    """y = sqrt(sum of x^2);  dx = dy x / y, and 0 where y = 0"""
+
+    def forward(self, x: Array) -> Array:
+        xp = xp_of(x)
+        self.x = x
+        self.y = xp.sqrt((x * x).sum(axis=self.axes, keepdims=self.keepdim))
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        return self.spread(dy / _nonzero(self.y), self.x.shape) * self.x
+
+
+def all(input: Any, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Whether every element (along `dim`) is true: a bool tensor."""
+    x = as_tensor("all", "input", input).array
+    return Tensor._wrap(xp_of(x).asarray(x.astype(bool).all(axis=axes("all", dim, x.ndim), keepdims=keepdim)))
+
+
+def any(input: Any, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Whether some element (along `dim`) is true: a bool tensor."""
+    x = as_tensor("any", "input", input).array
+    return Tensor._wrap(xp_of(x).asarray(x.astype(bool).any(axis=axes("any", dim, x.ndim), keepdims=keepdim)))
+
+
+def _not_empty(op: str, reduced: tuple[int, ...], x: Tensor) -> tuple[int, ...]:
+    if 0 in [x.shape[a] for a in reduced]:
+        raise ValueError(f"{op}: the input of shape {x.shape} has no elements over axes {reduced}, and nothing has no {op}")
+    return reduced
