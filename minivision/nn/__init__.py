@@ -1,0 +1,77 @@
+"""Layers and networks under the names of `torch.nn`."""
+
+from minivision.nn import functional, init, utils
+from minivision.nn.containers import ModuleDict, ModuleList, Sequential
+from minivision.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from minivision.nn.layers import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    ConstantPad2d,
+    Dropout,
+    Dropout2d,
+    Flatten,
+    Identity,
+    LeakyReLU,
+    Linear,
+    LogSoftmax,
+    MaxPool2d,
+    MaxUnpool2d,
+    ReflectionPad2d,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    Upsample,
+    UpsamplingBilinear2d,
+    UpsamplingNearest2d,
+    ZeroPad2d,
+)
+from minivision.nn.losses import CrossEntropyLoss, L1Loss, MSELoss
+from minivision.nn.module import Module
+from minivision.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d
+from minivision.nn.parameter import Parameter
+
+__all__ = [
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "ConstantPad2d",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Dropout2d",
+    "Flatten",
+    "GroupNorm",
+    "Identity",
+    "InstanceNorm2d",
+    "L1Loss",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "MSELoss",
+    "MaxPool2d",
+    "MaxUnpool2d",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "Parameter",
+    "ReLU",
+    "ReflectionPad2d",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
+    "ZeroPad2d",
+    "functional",
+    "init",
+    "utils",
+]

@@ -1,0 +1,69 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minivision.backend import Array, xp_of
+from minivision.optim.optimizer import Optimizer, Params, need
+
+
+class Adam(Optimizer):
+    """Adaptive moments (Kingma & Ba 2015, arXiv:1412.6980), as `torch.optim.Adam`.
+
+    g = gradient + weight_decay w
+    m = beta1 m + (1 - beta1) g               the mean gradient
+    v = beta2 v + (1 - beta2) g^2             its mean square
+    w = w - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+
+    Both means start at 0; dividing by 1 - beta^t makes up for that. Raises ValueError for settings out of range.
+    """
+
+    decoupled = False
+
+    def __init__(
+        self, params: Params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0
+    ):  # fmt: skip
+        name = type(self).__name__
+        need(name, lr >= 0, lr=lr)
+        need(name, eps >= 0, eps=eps)
+        need(name, weight_decay >= 0, weight_decay=weight_decay)
+        need(name, len(betas) == 2 and all(0 <= b < 1 for b in betas), betas=betas)
+        super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay})
+
+    def update(self, parameter: Array, gradient: Array, group: dict[str, Any], state: dict[str, Any]) -> None:
+        xp = xp_of(parameter)
+        beta1, beta2 = group["betas"]
+        if not state:
+            state.update(step=0, exp_avg=xp.zeros_like(parameter), exp_avg_sq=xp.zeros_like(parameter))
+        state["step"] += 1
+        m, v, t = state["exp_avg"], state["exp_avg_sq"], state["step"]
+
+        g = gradient
+        if self.decoupled:
+            parameter *= 1 - group["lr"] * group["weight_decay"]
+        elif group["weight_decay"]:
+            g = g + group["weight_decay"] * parameter
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * (g * g)
+        denominator = xp.sqrt(v)
+        denominator *= 1 / math.sqrt(1 - beta2**t)
+        denominator += group["eps"]
+        parameter -= (group["lr"] / (1 - beta1**t)) * (m / denominator)
+
+
+class AdamW(Adam):
+    """Adam whose weight decay shrinks the weights directly, w = (1 - lr weight_decay) w, instead of joining the gradient.
+
+    Loshchilov & Hutter 2019 (arXiv:1711.05101), as `torch.optim.AdamW`.
+    """
+
+    decoupled = True
+
+    def __init__(
+        self, params: Params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 1e-2
+    ):  # fmt: skip
+        super().__init__(params, lr, betas, eps, weight_decay)

@@ -1,0 +1,122 @@
+"""What all optimizers share: parameter groups, state, `zero_grad`, saving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from minivision.autograd import Tensor
+from minivision.backend import Array, is_array, to_device
+
+Params = Iterable[Tensor] | Iterable[dict[str, Any]]
+
+
+class Optimizer:
+    """Parameters in groups, each with settings of its own, and what is remembered for each parameter.
+
+    `params` are tensors, or dictionaries `{"params": tensors, "lr": ...}` for groups whose settings differ from the defaults.
+    A subclass writes `update(parameter, gradient, group, state)` for one parameter, in place on arrays.
+    """
+
+    def __init__(self, params: Params, defaults: dict[str, Any]):
+        self.defaults = defaults
+        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.param_groups: list[dict[str, Any]] = []
+        entries = [params] if isinstance(params, Tensor) else list(params)
+        if not entries:
+            raise ValueError(f"{type(self).__name__}: there are no parameters to optimize; pass model.parameters()")
+        for group in entries if isinstance(entries[0], dict) else [{"params": entries}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add parameters with settings of their own. Raises for non-leaves and for parameters that are in a group already."""
+        name = type(self).__name__
+        params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        known = {id(p) for g in self.param_groups for p in g["params"]}
+        for p in params:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{name}: parameters must be Tensors, not {type(p).__name__}")
+            if not p.is_leaf:
+                raise ValueError(
+                    f"{name}: a tensor of shape {p.shape} is the result of {p.grad_fn!r}; only leaves can be optimized"
+                )
+            if id(p) in known:
+                raise ValueError(f"{name}: a parameter of shape {p.shape} is in two groups")
+            known.add(id(p))
+        unknown = set(group) - {"params", *self.defaults, "initial_lr"}
+        if unknown:
+            raise TypeError(f"{name}: unknown settings {sorted(unknown)}; it has {sorted(self.defaults)}")
+        self.param_groups.append({**self.defaults, **group, "params": params})
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients (or fill them with zeros). Gradients add up until this is called."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if set_to_none or p.grad is None:
+                    p.grad = None
+                else:
+                    p.grad.zero_()
+
+    def step(self, closure: Any = None) -> Any:
+        """Change every parameter that has a gradient. `closure`, if given, computes and returns the loss first."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self.update(p.array, p.grad.array, group, self.state.setdefault(p, {}))
+                    p._version[0] += 1
+        return loss
+
+    def update(self, parameter: Array, gradient: Array, group: dict[str, Any], state: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """Settings, and the remembered arrays by the parameter's number: all that a resumed run needs."""
+        numbers = {id(p): i for i, p in enumerate(self._parameters())}
+        return {
+            "state": {numbers[id(p)]: dict(s) for p, s in self.state.items()},
+            "param_groups": [
+                {**{k: v for k, v in g.items() if k != "params"}, "params": [numbers[id(p)] for p in g["params"]]}
+                for g in self.param_groups
+            ],
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue where `state_dict()` was taken. Raises ValueError, before changing anything, when the groups do not match."""
+        groups, name = state_dict["param_groups"], type(self).__name__
+        sizes, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
+        if sizes != own:
+            raise ValueError(f"{name}: the state has groups of {sizes} parameters, but this optimizer has {own}")
+        for group, saved in zip(self.param_groups, groups, strict=True):
+            unknown = set(saved) - set(group) - {"initial_lr"}
+            if unknown:
+                raise ValueError(f"{name}: the state has settings {sorted(unknown)} of another optimizer; it has {sorted(group)}")
+        parameters = dict(enumerate(self._parameters()))
+        state: dict[Tensor, dict[str, Any]] = {}
+        for number, entries in state_dict["state"].items():
+            p = parameters.get(int(number))
+            if p is None:
+                raise ValueError(f"{name}: the state has a parameter {number}, but this optimizer has {len(parameters)} of them")
+            for entry, value in entries.items():
+                if is_array(value) and value.shape not in (p.shape, ()):
+                    raise ValueError(
+                        f"{name}: {entry} of parameter {number} has shape {value.shape}, but the parameter has {p.shape}"
+                    )
+            state[p] = {entry: to_device(v, p.device).copy() if is_array(v) else v for entry, v in entries.items()}
+        self.state = state
+        for group, saved in zip(self.param_groups, groups, strict=True):
+            # JSON has no tuples: Adam's betas come back as a list
+            group.update({k: tuple(v) if isinstance(v, list) else v for k, v in saved.items() if k != "params"})
+
+    def _parameters(self) -> list[Tensor]:
+        return [p for g in self.param_groups for p in g["params"]]
+
+    def __repr__(self) -> str:
+        groups = [{k: v for k, v in g.items() if k != "params"} | {"parameters": len(g["params"])} for g in self.param_groups]
+        return f"{type(self).__name__}({groups})"
+
+
+def need(name: str, condition: bool, **setting: Any) -> None:
+    """Raise ValueError naming a setting that is out of range."""
+    if not condition:
+        raise ValueError(f"{name}: " + ", ".join(f"{k}={v} is out of range" for k, v in setting.items()))

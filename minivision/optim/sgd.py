@@ -1,0 +1,44 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minivision.backend import Array
+from minivision.optim.optimizer import Optimizer, Params, need
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum, as `torch.optim.SGD`.
+
+    g = gradient + weight_decay w
+    v = momentum v + (1 - dampening) g        (v = g at the first step)
+    w = w - lr v                              (with nesterov: w - lr (g + momentum v))
+
+    Raises ValueError for settings out of range, and for Nesterov without momentum or with dampening.
+    """
+
+    def __init__(
+        self, params: Params, lr: float = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: float = 0, nesterov: bool = False
+    ):  # fmt: skip
+        need("SGD", lr >= 0, lr=lr)
+        need("SGD", momentum >= 0, momentum=momentum)
+        need("SGD", weight_decay >= 0, weight_decay=weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError(f"SGD: nesterov needs momentum > 0 and dampening 0, not {momentum} and {dampening}")
+        super().__init__(
+            params,
+            {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov},
+        )
+
+    def update(self, parameter: Array, gradient: Array, group: dict[str, Any], state: dict[str, Any]) -> None:
+        g = gradient + group["weight_decay"] * parameter if group["weight_decay"] else gradient
+        if group["momentum"]:
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = g.copy()
+            else:
+                state["momentum_buffer"] *= group["momentum"]
+                state["momentum_buffer"] += (1 - group["dampening"]) * g
+            v = state["momentum_buffer"]
+            g = g + group["momentum"] * v if group["nesterov"] else v
+        parameter -= group["lr"] * g
