@@ -27,7 +27,8 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[int, int]]] = {
 def load(modules: dict[str, types.ModuleType]) -> types.ModuleType:
     """torch_style.py, with `import torch` meaning the given modules."""
     spec = importlib.util.spec_from_file_location("torch_style", HERE / "torch_style.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with mock.patch.dict(sys.modules, modules):
         spec.loader.exec_module(module)

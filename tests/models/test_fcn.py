@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,9 @@ def test_the_convolutional_network_is_the_classifier_slid_at_stride_32(rng):
     mv.manual_seed(1)
     vgg = VGG(widths=(1, 1, 2, 2, 2), layers=(1, 1, 1, 1, 1), fc=3, num_classes=4).eval()
     fc6, fc7, score = (vgg.classifier[i] for i in (0, 3, 6))
-    stack = nn.Sequential(convolutionalize(fc6, 2, 7), nn.ReLU(), convolutionalize(fc7, 3, 1), nn.ReLU(), convolutionalize(score, 3, 1))
+    stack = nn.Sequential(
+        convolutionalize(fc6, 2, 7), nn.ReLU(), convolutionalize(fc7, 3, 1), nn.ReLU(), convolutionalize(score, 3, 1)
+    )
     x = mv.tensor(rng.normal(size=(1, 3, 224, 224)).astype(np.float32))
     with mv.no_grad():
         assert_close(stack(vgg.features(x))[:, :, 0, 0], vgg(x), rtol=1e-5, atol=1e-6)
@@ -58,7 +62,7 @@ def test_vgg16_has_the_published_parameters():
     # counted from the layer sizes, without building 138 million numbers
     widths, layers, fc = (64, 128, 256, 512, 512), (2, 2, 3, 3, 3), 4096
     inside = [3, *[w for w, n in zip(widths, layers, strict=True) for _ in range(n)]]
-    convs = sum(a * b * 9 + b for a, b in zip(inside, inside[1:], strict=False))
+    convs = sum(a * b * 9 + b for a, b in itertools.pairwise(inside))
     assert convs + 512 * 49 * fc + fc + fc * fc + fc + fc * 1000 + 1000 == 138_357_544
     names = [n for n, _ in VGG(widths=(1,) * 5, fc=2, num_classes=2).named_parameters() if n.endswith("weight")]
     assert names[:13] == [f"features.{i}.weight" for i in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)]
