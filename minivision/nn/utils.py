@@ -26,7 +26,8 @@ def clip_grad_norm_(
     if not gradients:
         return Tensor(0.0)
     xp = xp_of(*(g.array for g in gradients))
-    magnitudes = [abs(g.array.astype("float64")) for g in gradients if g.array.size]  # float64: small ones count beside large ones
+    # float64, so that many small gradients are not lost beside a large one
+    magnitudes = [abs(g.array.astype("float64")) for g in gradients if g.array.size]
     if not magnitudes:
         return Tensor(0.0)
     if norm_type == math.inf:
@@ -35,8 +36,8 @@ def clip_grad_norm_(
         total = xp.stack([(m**norm_type).sum() for m in magnitudes]).sum() ** (1 / norm_type)
     if error_if_nonfinite and not bool(xp.isfinite(total)):
         raise RuntimeError(
-            f"clip_grad_norm_: the norm of the gradients is {float(total)}, and no factor makes that finite; lower the learning rate, "
-            "or look for the operation that gave the first NaN or infinity"
+            f"clip_grad_norm_: the norm of the gradients is {float(total)}, and no factor makes that finite; lower the learning "
+            "rate, or look for the operation that gave the first NaN or infinity"
         )
     factor = xp.minimum(max_norm / (total + 1e-6), 1.0)
     for g in gradients:

@@ -156,8 +156,7 @@ class OneCycleLR(LRScheduler):
         peaks = [max_lr] * len(optimizer.param_groups) if isinstance(max_lr, int | float) else list(max_lr)
         if len(peaks) != len(optimizer.param_groups):
             raise ValueError(f"OneCycleLR: {len(peaks)} values of max_lr for {len(optimizer.param_groups)} parameter groups")
-        self.momentum = next((name for name in ("betas", "momentum") if name in optimizer.defaults), None)
-        if cycle_momentum and self.momentum is None:
+        if cycle_momentum and not {"momentum", "betas"} & set(optimizer.defaults):
             raise ValueError("OneCycleLR: the optimizer has no momentum to cycle; pass cycle_momentum=False")
 
         self.total_steps, self.anneal, self.cycle_momentum = total_steps, anneal_strategy, cycle_momentum
@@ -187,7 +186,10 @@ class OneCycleLR(LRScheduler):
         if self.cycle_momentum:
             momentum = self._at(self.last_epoch)[1]
             for group in self.optimizer.param_groups:
-                group[self.momentum] = (momentum, *group["betas"][1:]) if self.momentum == "betas" else momentum
+                if "betas" in group:
+                    group["betas"] = (momentum, *group["betas"][1:])
+                else:
+                    group["momentum"] = momentum
 
     def _at(self, t: int) -> tuple[float, float]:
         """The factor of the rate, and the momentum, after t steps."""

@@ -22,7 +22,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: dict[Tensor, dict[str, Any]] = {}
         self.param_groups: list[dict[str, Any]] = []
-        entries = [params] if isinstance(params, Tensor) else list(params)
+        entries: list[Any] = [params] if isinstance(params, Tensor) else list(params)
         if not entries:
             raise ValueError(f"{type(self).__name__}: there are no parameters to optimize; pass model.parameters()")
         for group in entries if isinstance(entries[0], dict) else [{"params": entries}]:

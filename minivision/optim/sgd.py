@@ -19,8 +19,14 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self, params: Params, lr: float = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: float = 0, nesterov: bool = False
-    ):  # fmt: skip
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+    ):
         need("SGD", lr >= 0, lr=lr)
         need("SGD", momentum >= 0, momentum=momentum)
         need("SGD", weight_decay >= 0, weight_decay=weight_decay)
