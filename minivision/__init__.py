@@ -1,7 +1,7 @@
 """minivision: segmentation and detection networks from scratch on NumPy, every derivative written out.
 
 Public names are PyTorch's, so that `import minivision as torch` carries a teaching model across: `minivision.nn`,
-`minivision.nn.functional`, `minivision.optim`, `minivision.ops`. The rooms that need more than NumPy are imported by name:
+`minivision.nn.functional`, `minivision.optim`. The rooms that need more than NumPy are imported by name:
 `minivision.data`, `minivision.models`, `minivision.metrics`, `minivision.training`, `minivision.viz`.
 """
 
@@ -21,7 +21,7 @@ from minivision.autograd.dtypes import (
     uint8,
 )
 from minivision.backend import Device as device
-from minivision.backend import Generator, default_generator, manual_seed
+from minivision.backend import Generator, cuda, default_generator, manual_seed
 from minivision.functions.activation import log_softmax, relu, sigmoid, softmax, tanh
 from minivision.functions.arithmetic import (
     abs_ as abs,

@@ -154,6 +154,6 @@ class FCN8s(_FCN):
 
 def zero(layer: nn.Conv2d) -> nn.Conv2d:
     """A score layer that starts at zero: at first no class is preferred, and a skip changes nothing."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
     return layer

@@ -42,7 +42,7 @@ class _Convolution(Module):
         self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.axes, minimum=1)
         self.stride = per_axis(name, "stride", stride, self.axes, minimum=1)
         self.dilation = per_axis(name, "dilation", dilation, self.axes, minimum=1)
-        self.padding = padding if isinstance(padding, str) else per_axis(name, "padding", padding, self.axes)
+        self.padding: Any = padding if isinstance(padding, str) else per_axis(name, "padding", padding, self.axes)
         first, second = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
         self.weight = Parameter(empty(first, second // groups, *self.kernel_size))
         self.bias: Parameter | None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from minivision.autograd import Tensor
+from minivision.autograd import Function, Tensor, is_grad_enabled
 from minivision.autograd.dtypes import is_floating
 from minivision.autograd.tensor import RemovableHandle
 from minivision.backend import Device, device_of, to_device
@@ -29,6 +29,13 @@ class Module:
     """
 
     training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Any]
+    _not_saved: set[str]
+    _forward_hooks: list[Any]
+    _forward_pre_hooks: list[Any]
+    _backward_hooks: list[Any]
 
     def __init__(self) -> None:
         # past __setattr__, which needs these to exist
@@ -39,6 +46,7 @@ class Module:
             ("_not_saved", set()),
             ("_forward_hooks", []),
             ("_forward_pre_hooks", []),
+            ("_backward_hooks", []),
             ("training", True),
         ):
             object.__setattr__(self, name, value)
@@ -51,7 +59,12 @@ class Module:
             changed = pre_hook(self, args)
             if changed is not None:
                 args = changed if isinstance(changed, tuple) else (changed,)
+        watch = _GradientWatch(self) if self._backward_hooks else None
+        if watch:
+            args = watch.on_the_way_in(args)
         result = self.forward(*args, **kwargs)
+        if watch:
+            result = watch.on_the_way_out(result)
         for hook in list(self._forward_hooks):
             changed = hook(self, args, result)
             if changed is not None:
@@ -61,31 +74,34 @@ class Module:
     # ---- registration ----
 
     def __setattr__(self, name: str, value: Any) -> None:
-        registries = [self.__dict__.get(r) for r in ("_parameters", "_modules", "_buffers")]
-        if registries[0] is None:
+        if "_parameters" not in self.__dict__:
             if isinstance(value, (Parameter, Module)):
                 raise AttributeError(f"{type(self).__name__}: call super().__init__() before assigning {name!r}")
             object.__setattr__(self, name, value)
             return
-        parameters, modules, buffers = registries
-        kind = parameters if isinstance(value, Parameter) else modules if isinstance(value, Module) else None
-        if kind is None and name in parameters:
-            if value is not None:
-                raise TypeError(
-                    f"{type(self).__name__}.{name} is a Parameter and cannot become {type(value).__name__}; wrap it in Parameter"
-                )
-            kind = parameters
-        elif kind is None and name in modules and value is None:
-            kind = modules
-        elif kind is None and name in buffers and (value is None or isinstance(value, Tensor)):
-            kind = buffers
-        for registry in (parameters, modules, buffers, self.__dict__):
-            if registry is not kind:
-                registry.pop(name, None)
-        if kind is None:
-            object.__setattr__(self, name, value)
+        registry = self._registry_for(name, value)
+        for other in (self._parameters, self._modules, self._buffers, self.__dict__):
+            if other is not registry:
+                other.pop(name, None)
+        if registry is self.__dict__:
+            object.__setattr__(self, name, value)  # which knows properties
         else:
-            kind[name] = value
+            registry[name] = value
+
+    def _registry_for(self, name: str, value: Any) -> dict[str, Any]:
+        """Where an attribute of this name and value belongs."""
+        if isinstance(value, Parameter):
+            return self._parameters
+        if isinstance(value, Module) or (value is None and name in self._modules):
+            return self._modules
+        if name in self._parameters:
+            if value is not None:
+                kind = type(value).__name__
+                raise TypeError(f"{type(self).__name__}.{name} is a Parameter and cannot become {kind}; wrap it in Parameter")
+            return self._parameters
+        if name in self._buffers and (value is None or isinstance(value, Tensor)):
+            return self._buffers
+        return self.__dict__
 
     def __getattr__(self, name: str) -> Any:
         for registry in ("_parameters", "_buffers", "_modules"):
@@ -129,6 +145,15 @@ class Module:
         """Call `hook(module, inputs)` before each forward; what it returns, if anything, becomes the inputs."""
         self._forward_pre_hooks.append(hook)
         return RemovableHandle(self._forward_pre_hooks, hook)
+
+    def register_full_backward_hook(self, hook: Callable[[Module, tuple[Any, ...], tuple[Any, ...]], Any]) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` when the gradients of the module's inputs are known.
+
+        Both are tuples of Tensors, None for inputs that need no gradient. What the hook returns, if anything, takes the place
+        of grad_input.
+        """
+        self._backward_hooks.append(hook)
+        return RemovableHandle(self._backward_hooks, hook)
 
     # ---- walking the tree ----
 
@@ -324,3 +349,63 @@ class Module:
             return f"{type(self).__name__}({extra})"
         body = "".join(f"\n  {line}" for line in ([extra] if extra else []) + lines)
         return f"{type(self).__name__}({body}\n)"
+
+
+class _Tap(Function):
+    """y = x, dx = see(dy): a place in the graph where gradients can be seen, and replaced"""
+
+    is_view = True
+
+    def __init__(self, see: Callable[[tuple[Any, ...]], tuple[Any, ...]]):
+        self.see = see
+
+    def forward(self, *x: Any) -> Any:
+        return x
+
+    def backward(self, *dy: Any) -> Any:
+        return self.see(dy)
+
+
+class _GradientWatch:
+    """Sees the gradients that enter and leave one call of a module, and tells its backward hooks."""
+
+    def __init__(self, module: Module):
+        self.module = module
+        self.outgoing: tuple[Any, ...] = ()
+
+    def on_the_way_in(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments; those that need a gradient pass through a tap."""
+        self.count = len(args)
+        self.places = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad and is_grad_enabled()]
+        if not self.places:
+            return args
+        tapped = dict(zip(self.places, _Tap(self._leave)(*(args[i] for i in self.places)), strict=True))
+        return tuple(tapped.get(i, a) for i, a in enumerate(args))
+
+    def on_the_way_out(self, result: Any) -> Any:
+        """The result, through a tap."""
+        outputs = result if isinstance(result, tuple) else (result,)
+        if not any(isinstance(y, Tensor) and y.requires_grad for y in outputs):
+            return result
+        tapped = _Tap(self._enter)(*outputs)
+        return tapped if isinstance(result, tuple) else tapped[0]
+
+    def _enter(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+        self.outgoing = tuple(Tensor._wrap(g) for g in gradients)
+        if not self.places:  # nothing leaves on the other side, so this is the moment
+            self._tell((None,) * self.count)
+        return gradients
+
+    def _leave(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+        incoming: list[Any] = [None] * self.count
+        for place, gradient in zip(self.places, gradients, strict=True):
+            incoming[place] = Tensor._wrap(gradient)
+        told = self._tell(tuple(incoming))
+        return tuple(told[place].array for place in self.places)
+
+    def _tell(self, incoming: tuple[Any, ...]) -> tuple[Any, ...]:
+        for hook in list(self.module._backward_hooks):
+            changed = hook(self.module, incoming, self.outgoing)
+            if changed is not None:
+                incoming = changed if isinstance(changed, tuple) else (changed,)
+        return incoming

@@ -57,12 +57,14 @@ def test_reassigning_and_deleting():
     del net.scale
     with pytest.raises(AttributeError, match="Net has no attribute 'scale'"):
         _ = net.scale
+
+
+def test_a_module_that_forgot_its_super_init_says_so():
+    class Forgetful(nn.Module):
+        def __init__(self):
+            self.layer = nn.ReLU()
+
     with pytest.raises(AttributeError, match=r"call super\(\).__init__\(\) before assigning 'layer'"):
-
-        class Forgetful(nn.Module):
-            def __init__(self):
-                self.layer = nn.ReLU()
-
         Forgetful()
 
 
@@ -175,6 +177,35 @@ def test_forward_hooks_see_and_may_replace():
     for h in (handle, pre, late):
         h.remove()
     assert net(mv.tensor([1.0])).item() == 1
+    assert len(seen) == 1
+
+
+def test_full_backward_hooks_see_both_ends_and_may_replace(rng):
+    inner, outer = nn.Linear(3, 2).double(), nn.Linear(2, 1).double()
+    seen = []
+    handle = inner.register_full_backward_hook(lambda m, gi, go: seen.append((gi[0].numpy().copy(), go[0].numpy().copy())))
+    x = mv.tensor(rng.normal(size=(4, 3)), requires_grad=True)
+    outer(inner(x)).sum().backward()
+    ((grad_input, grad_output),) = seen
+    assert_close(grad_output, np.ones((4, 1)) @ outer.weight.detach().numpy())
+    assert_close(grad_input, grad_output @ inner.weight.detach().numpy())
+    assert_close(x.grad, grad_input)
+    handle.remove()
+
+    inner.register_full_backward_hook(lambda m, gi, go: (gi[0] * 10,))
+    x.grad = None
+    outer(inner(x)).sum().backward()
+    assert_close(x.grad, 10 * grad_input)
+
+
+def test_a_backward_hook_on_the_first_layer_has_no_gradient_to_its_input():
+    layer, seen = nn.Conv2d(1, 2, 3), []
+    layer.register_full_backward_hook(lambda m, gi, go: seen.append((gi, go[0].shape)))
+    layer(mv.ones(1, 1, 4, 5)).sum().backward()
+    assert seen == [((None,), (1, 2, 2, 3))]
+    assert layer.weight.grad is not None
+    with mv.no_grad():
+        layer(mv.ones(1, 1, 4, 5))
     assert len(seen) == 1
 
 
