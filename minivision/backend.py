@@ -122,6 +122,21 @@ def _why_no_gpu() -> str:
     return f"CuPy {module.__version__} is installed, but finds no device or no driver"
 
 
+class cuda:
+    """`cuda.is_available()` and `cuda.device_count()`, as in `torch.cuda`."""
+
+    @staticmethod
+    def is_available() -> bool:
+        """Whether CuPy is installed and a GPU answers."""
+        return cupy() is not None
+
+    @staticmethod
+    def device_count() -> int:
+        """How many GPUs answer."""
+        cp = cupy()
+        return 0 if cp is None else int(cp.cuda.runtime.getDeviceCount())
+
+
 def scatter_add(target: Array, index: Any, source: Array) -> None:
     """`target[index] += source`, where an index that occurs several times adds each of its contributions."""
     xp_of(target, source).add.at(target, index, source)
@@ -140,11 +155,20 @@ class Generator:
     """
 
     def __init__(self, seed: int | None = None):
-        self.rng = np.random.default_rng(seed)
+        self._seed = seed
+        self._rng: np.random.Generator | None = None
+
+    @property
+    def rng(self) -> np.random.Generator:
+        if self._rng is None:  # made when first used: loading numpy.random would be a tenth of `import minivision`
+            self._rng = np.random.default_rng(self._seed)
+        return self._rng
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start the stream that belongs to `seed`."""
-        self.rng = np.random.default_rng(seed)
+        """Start the stream that belongs to `seed`, an int that is not negative."""
+        if seed < 0:
+            raise ValueError(f"manual_seed: the seed must not be negative, but is {seed}")
+        self._seed, self._rng = int(seed), None
         return self
 
     def get_state(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from minivision.autograd.function import Function
 from minivision.autograd.tensor import Tensor
-from minivision.backend import Array, xp_of
+from minivision.backend import Array, check_same_device, xp_of
 
 Node = Function | Tensor  # an operation, or a leaf that collects its gradient
 
@@ -87,7 +87,7 @@ def _add(pending: dict[Node, dict[int, tuple[Array, bool]]], node: Node, index: 
     if ours:
         total += gradient
     else:
-        total = total + gradient
+        total = xp_of(total).asarray(total + gradient)
     gradients[index] = (total, True)
 
 
@@ -153,6 +153,7 @@ def upstream_gradient(tensor: Tensor, gradient: Any) -> Array:
             )
         return xp.ones_like(tensor.array)
     array = gradient.array if isinstance(gradient, Tensor) else xp.asarray(gradient, dtype=tensor.dtype)
+    check_same_device("backward", {"the tensor": tensor.array, "gradient": array})
     if array.shape != tensor.shape:
         raise RuntimeError(f"backward: gradient has shape {array.shape}, but the tensor has shape {tensor.shape}")
     if array.dtype != tensor.dtype:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
@@ -154,6 +153,8 @@ class Function:
         self.edges = ()
 
     def _argument(self, index: int) -> str:
+        import inspect  # takes longer to load than the rest of this package's floor, and only errors need it
+
         names = list(inspect.signature(self.forward).parameters)
         return names[index] if index < len(names) and not names[index].startswith("*") else f"input {index}"
 

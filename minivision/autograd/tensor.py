@@ -347,7 +347,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
         data = data.array
     if is_array(data):
         return data if dtype is None else data.astype(dtype, copy=False)
-    if isinstance(data, (bool, int, float)) and dtype is None:
+    if isinstance(data, (bool, int, float)) and not isinstance(data, np.generic) and dtype is None:
         return np.asarray(data, dtype=scalar_dtype(data))
     try:
         array = np.asarray(data)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minivision.autograd import Tensor, is_grad_enabled, no_grad
-from minivision.backend import Generator, default_generator, is_array, xp_of
+from minivision.backend import Generator, check_same_device, default_generator, is_array, xp_of
 from minivision.functions import arithmetic
 from minivision.functions.shape import clean_index, select
 
@@ -32,12 +32,19 @@ def forbid_in_graph(op: str, target: Tensor, *values: Any) -> None:
 
 def write(target: Tensor, value: Any) -> Tensor:
     """Overwrite the target's memory with `value` (a Tensor, an array or a number) and count the change."""
-    source = value.array if isinstance(value, Tensor) else value
-    target.array[...] = (
-        source if is_array(source) or isinstance(source, (bool, int, float)) else xp_of(target.array).asarray(source)
-    )
+    target.array[...] = _source("x[...] = value", target, value)
     target._version[0] += 1
     return target
+
+
+def _source(op: str, target: Tensor, value: Any) -> Any:
+    """`value` as something that can be assigned into the target's array."""
+    source = value.array if isinstance(value, Tensor) else value
+    if is_array(source):
+        check_same_device(op, {"x": target.array, "value": source})
+    elif not isinstance(source, (bool, int, float)):
+        source = xp_of(target.array).asarray(source)
+    return source
 
 
 def _method(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -87,10 +94,8 @@ itruediv = _augmented("/=", arithmetic.div)
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """`x[index] = value`, outside the graph."""
     forbid_in_graph("x[index] = value", self, value)
-    source = value.array if isinstance(value, Tensor) else value
-    as_is = is_array(source) or isinstance(source, (bool, int, float))
     view, gather = select(self.array, clean_index(index, self))
-    view[gather or ...] = source if as_is else xp_of(self.array).asarray(source)
+    view[gather or ...] = _source("x[index] = value", self, value)
     self._version[0] += 1
 
 
@@ -106,9 +111,9 @@ def zero_(self: Tensor) -> Tensor:
 
 
 def copy_(self: Tensor, source: Any) -> Tensor:
-    """Copy `source` (broadcast to this shape, converted to this dtype) into this tensor."""
+    """Copy `source` into this tensor: broadcast to its shape, converted to its dtype, brought to its device."""
     forbid_in_graph("copy_", self, source)
-    return write(self, source)
+    return write(self, source.detach().to(device=self.device) if isinstance(source, Tensor) else source)
 
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:

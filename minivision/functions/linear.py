@@ -8,7 +8,7 @@ from typing import Any
 from minivision.autograd import Function, Tensor
 from minivision.autograd.dtypes import result_type
 from minivision.backend import Array, xp_of
-from minivision.functions.operands import as_tensor, need_float
+from minivision.functions.operands import as_tensor, check_broadcast, need_float, need_same_device
 
 
 class MatMul(Function):
@@ -67,6 +67,7 @@ def matmul(input: Any, other: Any) -> Tensor:
         raise ValueError(
             f"matmul: both operands need at least one axis, but have shapes {a.shape} and {b.shape}; use * for scalars"
         )
+    need_same_device("matmul", input=a, other=b)
     dtype = result_type(a.array, b.array)
     row, column = a.ndim == 1, b.ndim == 1
     a = a.to(dtype).unsqueeze(0) if row else a.to(dtype)
@@ -76,6 +77,7 @@ def matmul(input: Any, other: Any) -> Tensor:
             f"matmul: the inner lengths differ: {a.shape[-1]} of input {as_tensor('matmul', 'input', input).shape} against "
             f"{b.shape[-2]} of other {as_tensor('matmul', 'other', other).shape}; (..., n, m) @ (..., m, k) is needed"
         )
+    check_broadcast(f"matmul of {a.shape} and {b.shape}, batch axes", [a.shape[:-2], b.shape[:-2]])
     y = MatMul()(a, b)
     if row:
         y = y.squeeze(-2)

@@ -84,10 +84,11 @@ class SoftCrossEntropy(Function):
         self.log_p = centred - xp.log(xp.exp(centred).sum(axis=1, keepdims=True))
         return -(t * self.log_p).sum(axis=1)
 
-    def backward(self, dy: Array) -> tuple[Array, Array]:
+    def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
         xp = xp_of(dy)
         dy = xp.expand_dims(dy, 1)
-        return dy * (xp.exp(self.log_p) * self.t.sum(axis=1, keepdims=True) - self.t), -dy * self.log_p
+        dx = dy * (xp.exp(self.log_p) * self.t.sum(axis=1, keepdims=True) - self.t) if self.needs_input_grad[0] else None
+        return dx, -dy * self.log_p if self.needs_input_grad[1] else None
 
 
 # ---- what users call ----

@@ -33,24 +33,28 @@ def operand(value: Any) -> Tensor | Scalar:
     return value if isinstance(value, (bool, int, float)) else Tensor(value)
 
 
-def same_dtype(op: str, *values: Any, floating: bool = False) -> tuple[Any, ...]:
-    """The operands of an elementwise operation, converted to their common dtype (see `result_type`) and known to broadcast.
+def same_dtype(op: str, input: Any, other: Any, floating: bool = False) -> tuple[Any, Any]:
+    """Both operands of an elementwise operation, of their common dtype (see `result_type`), on one device, known to broadcast.
 
     With `floating`, integers become float32 first, as in a division.
     """
-    operands = tuple(operand(v) for v in values)
+    operands = (operand(input), operand(other))
     tensors = [v for v in operands if isinstance(v, Tensor)]
     dtype = result_type(*(v.array if isinstance(v, Tensor) else v for v in operands))
     if floating and not is_floating(dtype):
         dtype = np.dtype(np.float32)
-    if len(tensors) > 1 and any(v.shape != tensors[0].shape for v in tensors):
-        _check_broadcast(op, [v.shape for v in tensors])
+    if len(tensors) > 1:
+        need_same_device(op, **dict(zip(("input", "other"), tensors, strict=True)))
+        if tensors[0].shape != tensors[1].shape:
+            check_broadcast(op, [v.shape for v in tensors])
     if not tensors:
-        return (Tensor(np.asarray(operands[0], dtype)), *operands[1:])
-    return tuple(v.to(dtype) if isinstance(v, Tensor) and v.dtype != dtype else v for v in operands)
+        return Tensor(np.asarray(operands[0], dtype)), operands[1]
+    a, b = (v.to(dtype) if isinstance(v, Tensor) and v.dtype != dtype else v for v in operands)
+    return a, b
 
 
-def _check_broadcast(op: str, shapes: Sequence[tuple[int, ...]]) -> None:
+def check_broadcast(op: str, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Raise ValueError, naming the axis, unless the shapes broadcast against each other."""
     try:
         np.broadcast_shapes(*shapes)
     except ValueError:

@@ -136,16 +136,17 @@ class MaxUnpool(Function):
     def forward(self, x: Array) -> Array:
         xp = xp_of(x, self.indices)
         self.shape = x.shape
-        y = xp.zeros((*x.shape[:2], int(np.prod(self.size))), x.dtype)
-        xp.put_along_axis(y, self._flat_indices(), x.reshape(*x.shape[:2], -1), axis=2)
+        y = xp.zeros((*x.shape[:2], math.prod(self.size)), x.dtype)
+        xp.put_along_axis(y, _flat_plane(self.indices), _flat_plane(x), axis=2)
         return y.reshape(*x.shape[:2], *self.size)
 
     def backward(self, dy: Array) -> Array:
-        flat = dy.reshape(*dy.shape[:2], -1)
-        return xp_of(dy).take_along_axis(flat, self._flat_indices(), axis=2).reshape(self.shape)
+        return xp_of(dy).take_along_axis(_flat_plane(dy), _flat_plane(self.indices), axis=2).reshape(self.shape)
 
-    def _flat_indices(self) -> Array:
-        return self.indices.reshape(*self.indices.shape[:2], -1)
+
+def _flat_plane(x: Array) -> Array:
+    """(N, C, H, W) -> (N, C, H W)"""
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
 class AdaptiveAvgPool(Function):
@@ -285,9 +286,9 @@ def adaptive_avg_pool2d(input: Any, output_size: Any) -> Tensor:
     """
     x, single = _pool_input("adaptive_avg_pool2d", 2, input)
     wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * 2
-    out = tuple(n if p is None else int(p) for n, p in zip(x.shape[2:], wanted, strict=True))
-    if min(out) < 1:
-        raise ValueError(f"adaptive_avg_pool2d: output_size {output_size} must be positive")
+    out = tuple(n if p is None else int(p) for n, p in zip(x.shape[2:], wanted, strict=False))
+    if len(wanted) != 2 or min(out) < 1:
+        raise ValueError(f"adaptive_avg_pool2d: output_size {output_size} must be a positive int, or two of them (h, w)")
     y = AdaptiveAvgPool(out)(x)
     return y.squeeze(0) if single else y
 

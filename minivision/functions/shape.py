@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minivision.autograd import Function, Tensor
-from minivision.backend import Array, is_array, scatter_add, xp_of
+from minivision.backend import Array, check_same_device, is_array, scatter_add, xp_of
 from minivision.functions.operands import as_tensor, axes, axis
 
 
@@ -240,6 +240,8 @@ def repeat(input: Any, *sizes: Any) -> Tensor:
     if len(times) < x.ndim:
         raise ValueError(f"repeat: {len(times)} numbers of copies for the {x.ndim} axes of {x.shape}; give one for each axis")
     shape = (1,) * (len(times) - x.ndim) + x.shape
+    if all(n == 1 for n in times):
+        return reshape(x, shape).clone()  # always a copy
     # (n, m) -> (1, n, 1, m) -> (r, n, s, m) -> (r n, s m)
     apart = reshape(x, tuple(length for n in shape for length in (1, n)))
     spread = expand(apart, tuple(length for r, n in zip(times, shape, strict=True) for length in (r, n)))
@@ -361,7 +363,11 @@ def getitem(input: Tensor, index: Any) -> Tensor:
 
 def clean_index(index: Any, input: Tensor) -> tuple[Any, ...]:
     """An index as a tuple, in which Tensors and lists have become arrays of the input's device."""
-    return tuple(_clean_entry(entry, input) for entry in (index if isinstance(index, tuple) else (index,)))
+    cleaned = tuple(_clean_entry(entry, input) for entry in (index if isinstance(index, tuple) else (index,)))
+    for entry in cleaned:
+        if is_array(entry):
+            check_same_device("x[index]", {"x": input.array, "index": entry})
+    return cleaned
 
 
 def _clean_entry(entry: Any, input: Tensor) -> Any:

@@ -1,0 +1,143 @@
+"""An array that backward needs must not have changed since: every way to change it in place is noticed, with a clear message."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minivision.autograd import Function, Tensor, no_grad
+from tests.helpers import assert_close, to_device
+
+
+def leaf(array, device="cpu"):
+    return Tensor(to_device(np.asarray(array, np.float64), device), requires_grad=True)
+
+
+def constant(array, device="cpu"):
+    return Tensor(to_device(np.asarray(array, np.float64), device))
+
+
+def add_assign(x):
+    with no_grad():
+        x += 1
+
+
+def subtract_gradient(x):
+    """What an optimizer does."""
+    with no_grad():
+        x.sub_(constant([1, 1], x.device))
+
+
+CHANGES = [
+    lambda x: x.add_(1),
+    lambda x: x.mul_(2),
+    lambda x: x.zero_(),
+    lambda x: x.copy_(x.detach().clone()),
+    lambda x: x.__setitem__(0, 7.0),
+    lambda x: x.__setitem__(slice(None), 7.0),
+    lambda x: x[0].fill_(3),
+    lambda x: x.reshape(2, 1).fill_(3),
+    lambda x: x.data.__setitem__(..., 0.0),
+    lambda x: x.detach().add_(1),
+    add_assign,
+    subtract_gradient,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_is_noticed(change, device):
+    x = leaf([1, 2], device)
+    y = (x * x).sum()
+    with no_grad():
+        change(x)
+    with pytest.raises(RuntimeError) as error:
+        y.backward()
+    message = str(error.value)
+    for word in ("Mul", "shape (2,)", "changed in place after the forward pass", "version 1", "version 0", ".clone()"):
+        assert word in message
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_matters_to_nobody_is_fine(change, device):
+    """Addition needs neither operand."""
+    x = leaf([1, 2], device)
+    y = (x + x).sum()
+    with no_grad():
+        change(x)
+    y.backward()
+    assert_close(x.grad, [2.0, 2])
+
+
+def test_outputs_are_watched_too(device):
+    x = leaf([1, 2], device)
+    y = x.exp()  # keeps y
+    with no_grad():
+        y.mul_(2)
+    with pytest.raises(RuntimeError, match="Exp: a tensor of shape"):
+        y.sum().backward()
+
+
+def test_views_of_what_was_kept(device):
+    """The operation kept a reshaped view; the change comes through the original."""
+    x = leaf([[1, 2], [3, 4]], device)
+    w = leaf([1, 1], device)
+    y = x.reshape(4)[1:3] * w
+    with no_grad():
+        x[0, 1] = 0.0
+    with pytest.raises(RuntimeError, match="Mul: a tensor of shape"):
+        y.sum().backward()
+
+
+class KeepsAList(Function):
+    def forward(self, x):
+        self.kept = [x, (x,)]
+        return x * 2
+
+    def backward(self, dy):
+        return 2 * dy
+
+
+def test_arrays_kept_in_a_list(device):
+    x = leaf([1, 2], device)
+    y = KeepsAList()(x).sum()
+    with no_grad():
+        x.zero_()
+    with pytest.raises(RuntimeError, match="KeepsAList"):
+        y.backward()
+
+
+def test_changing_before_the_forward_or_after_the_backward_is_fine(device):
+    x = leaf([1, 2], device)
+    with no_grad():
+        x.add_(1)
+    (x * x).sum().backward()
+    assert_close(x.grad, [4.0, 6])
+    with no_grad():
+        x.add_(1)
+    x.grad = None
+    (x * x).sum().backward()
+    assert_close(x.grad, [6.0, 8])
+
+
+def test_unrelated_tensors_do_not_disturb(device):
+    """Copies, and parts of other memory, have versions of their own."""
+    x = leaf([1, 2], device)
+    other = constant([3, 4], device)
+    y = (x * other.clone()).sum()
+    other.zero_()
+    copy = x.clone()
+    with no_grad():
+        copy.zero_()
+    y.backward()
+    assert_close(x.grad, [3.0, 4])
+
+
+def test_new_data_leaves_the_old_graph_alone(device):
+    """`x.data = ...` gives the tensor another array; the recorded operation still has the old one."""
+    x = leaf([1, 2], device)
+    y = (x * x).sum()
+    x.data = constant([5, 5], device)
+    y.backward()
+    assert_close(x.grad, [2.0, 4])
+    with pytest.raises(RuntimeError, match=r"data: the tensor is part of a graph with shape \(2,\)"):
+        (x * 2).data = constant([1, 2, 3], device)

@@ -1,0 +1,102 @@
+"""In-place changes: allowed outside the graph, refused or rebound inside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minivision.autograd import Tensor, no_grad
+from minivision.backend import Generator
+from tests.helpers import assert_close, to_device, to_numpy
+
+
+def tensor(array, device="cpu", **kw):
+    return Tensor(to_device(np.asarray(array, np.float64), device), **kw)
+
+
+def test_methods_write_into_the_same_memory(device):
+    x = tensor([1, 2, 3], device)
+    memory, start = x.array, x._version[0]
+    x.add_(1).mul_(2).sub_(tensor([1, 1, 1], device)).div_(2)
+    assert_close(x, [1.5, 2.5, 3.5])
+    assert_close(x.clamp_(2, 3), [2.0, 2.5, 3])
+    x.copy_(Tensor(to_device(np.array([7, 8, 9]), device)))
+    assert_close(x, [7.0, 8, 9])
+    assert_close(x.fill_(4), [4.0, 4, 4])
+    assert_close(x.zero_(), [0.0, 0, 0])
+    x += 1
+    x *= tensor([2, 3, 4], device)
+    x -= 1
+    x /= 2
+    assert_close(x, [0.5, 1, 1.5])
+    assert x.array is memory
+    assert x._version[0] == start + 12
+
+
+def test_random_fills(device):
+    x = tensor(np.zeros((40, 50)), device)
+    assert abs(to_numpy(x.normal_(3, 2, generator=Generator(0))).mean() - 3) < 0.3
+    values = to_numpy(x.uniform_(-1, 1, generator=Generator(0)))
+    assert -1 <= values.min() < -0.9
+    assert 0.9 < values.max() < 1
+    assert to_numpy(x.uniform_(-1, 1, generator=Generator(0))).tolist() == values.tolist()
+
+
+def test_inside_the_graph_the_name_is_bound_anew(device):
+    """`y += x` builds y + x when a gradient has to flow; the old tensor keeps its values."""
+    x = tensor([1, 2], device, requires_grad=True)
+    y = first = x * 3
+    y += x
+    y *= 2
+    y -= 1
+    y /= 4
+    assert_close(first, [3.0, 6])
+    assert_close(y, [7 / 4, 15 / 4])
+    y.sum().backward()
+    assert_close(x.grad, [2.0, 2])
+    total = tensor([0, 0], device)
+    total += x
+    assert total.requires_grad
+
+
+PARAMETER = Tensor(np.ones(2), requires_grad=True)
+REFUSED = [
+    (lambda p: p.add_(1), "add_: this leaf of shape (2,) requires a gradient"),
+    (lambda p: p.__iadd__(1), "x += y: this leaf of shape (2,)"),
+    (lambda p: p.__setitem__(0, 1.0), "x[index] = value: this leaf"),
+    (lambda p: p.zero_(), "fill_: this leaf"),
+    (lambda p: p.normal_(), "normal_: this leaf"),
+    (lambda p: (p * 2).add_(1), "add_: in-place changes are not recorded"),
+    (lambda p: Tensor(np.ones(2)).copy_(p), "copy_: in-place changes are not recorded"),
+    (lambda p: Tensor(np.ones(2)).__setitem__(0, p.sum()), "x[index] = value: in-place changes are not recorded"),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), REFUSED)
+def test_refused_inside_the_graph(call, words):
+    with pytest.raises(RuntimeError) as error:
+        call(PARAMETER)
+    assert str(error.value).startswith(words)
+    assert "no_grad()" in str(error.value)
+    assert_close(PARAMETER, np.ones(2))
+
+
+def test_allowed_under_no_grad(device):
+    p = tensor([1, 2], device, requires_grad=True)
+    with no_grad():
+        p += 1
+        p -= 0.5 * tensor([2, 2], device)
+        p[0] = 5.0
+    assert_close(p, [5.0, 2])
+    assert p.requires_grad
+    assert p.is_leaf
+
+
+def test_what_does_not_fit(device):
+    x = Tensor(to_device(np.array([1, 2]), device))
+    with pytest.raises(TypeError, match="the result is float32, which x of int64 cannot hold"):
+        x += 0.5
+    with pytest.raises(ValueError, match=r"the result has shape \(3, 2\), which does not fit into x of shape \(2,\)"):
+        x += Tensor(to_device(np.ones((3, 2), np.int64), device))
+    x += 1
+    assert to_numpy(x).tolist() == [2, 3]

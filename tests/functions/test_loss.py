@@ -1,0 +1,230 @@
+"""Losses: cross-entropy in all its settings, squared and absolute error."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+from minivision.autograd import Tensor
+from minivision.functions.loss import cross_entropy, l1_loss, mse_loss, weighted_cross_entropy
+from tests.functions import oracles
+from tests.helpers import assert_close, layouts, numerical_gradient, to_device, to_numpy
+
+
+def tensor(array, device="cpu", **kw):
+    return Tensor(to_device(np.asarray(array, np.float64), device), **kw)
+
+
+def labels(array, device="cpu"):
+    return Tensor(to_device(np.asarray(array, np.int64), device))
+
+
+LOGITS, TARGET, WEIGHT = [[1, 2, 3], [1, 0, -1], [0, 0, 0]], [2, -100, 0], [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, 0.753109),
+        ({"weight": WEIGHT}, 0.580358),
+        ({"weight": WEIGHT, "label_smoothing": 0.1}, 0.630966),
+        ({"label_smoothing": 0.1}, 0.803109),
+        ({"weight": WEIGHT, "reduction": "sum"}, 2.321430),
+        ({"weight": WEIGHT, "reduction": "none"}, [1.222818, 0, 1.098612]),
+    ],
+)
+def test_fixture(arguments, expected, device):
+    arguments = {k: tensor(v, device) if k == "weight" else v for k, v in arguments.items()}
+    assert_close(
+        cross_entropy(tensor(LOGITS, device), labels(TARGET, device), **arguments), np.array(expected), rtol=0, atol=6e-7
+    )
+
+
+@pytest.mark.parametrize(
+    ("weighted", "by_pixel", "ignoring", "smoothing", "reduction"),
+    list(itertools.product((False, True), (False, True), (False, True), (0.0, 0.3), ("mean", "sum", "none"))),
+)
+def test_every_setting_per_pixel(weighted, by_pixel, ignoring, smoothing, reduction, rng, device):
+    """Class weights x pixel weights x ignored pixels holding infinities x smoothing x reduction, values and gradients."""
+    x, t = rng.standard_normal((2, 3, 2, 3)) * 2, rng.integers(0, 3, (2, 2, 3))
+    weight = rng.uniform(0.2, 2, 3) if weighted else None
+    pixels = rng.uniform(0.2, 2, t.shape) if by_pixel else None
+    if ignoring:
+        t[0, 1, 2] = t[1, 0, 0] = 255
+
+    def loss(scores, **kw):
+        given = {"ignore_index": 255, "label_smoothing": smoothing, "reduction": reduction}
+        given |= {} if weight is None else {"weight": tensor(weight, device)}
+        if pixels is None:
+            return cross_entropy(
+                tensor(scores, device, **kw) if isinstance(scores, np.ndarray) else scores, labels(t, device), **given
+            )
+        scores = tensor(scores, device, **kw) if isinstance(scores, np.ndarray) else scores
+        return weighted_cross_entropy(scores, labels(t, device), tensor(pixels, device), **given)
+
+    expected = oracles.cross_entropy(x, t, weight, 255, reduction, smoothing, pixels)
+    for _, arranged in layouts(x):
+        assert_close(loss(arranged), np.asarray(expected), atol=1e-12)
+    upstream = rng.standard_normal(np.shape(expected))
+    numerical = numerical_gradient(loss, x, upstream)
+    infinite = x.copy()
+    if ignoring:
+        infinite[0, :, 1, 2] = [np.inf, 1, 2]
+        infinite[1, :, 0, 0] = [np.nan, -np.inf, np.inf]
+    leaf = tensor(infinite, device, requires_grad=True)
+    with np.errstate(invalid="ignore"):
+        y = loss(leaf)
+    assert_close(y, np.asarray(expected), atol=1e-12)
+    y.backward(tensor(upstream, device))
+    np.testing.assert_allclose(to_numpy(leaf.grad), numerical, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("classes", "expected"), [(21, 3.04452), (2, 0.693147)])
+def test_untrained_network(classes, expected, device):
+    loss = cross_entropy(tensor(np.zeros((2, classes, 3, 2)), device), labels(np.ones((2, 3, 2)), device))
+    assert abs(loss.item() - expected) < 5e-6
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_every_label_ignored(smoothing, rng, device):
+    """0 with a gradient of 0 and a warning; only "mean" has something to divide by, so only it warns."""
+    x = tensor(rng.standard_normal((2, 3, 2)), device, requires_grad=True)
+    t = labels(np.full((2, 2), 255), device)
+    with pytest.warns(UserWarning, match="every label is ignore_index=255"):
+        loss = cross_entropy(x, t, ignore_index=255, label_smoothing=smoothing)
+    loss.backward()
+    assert loss.item() == 0
+    assert_close(x.grad, np.zeros((2, 3, 2)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert cross_entropy(x, t, ignore_index=255, reduction="sum").item() == 0
+        assert_close(cross_entropy(x, t, ignore_index=255, reduction="none"), np.zeros((2, 2)))
+
+
+def test_classes_of_weight_zero(device):
+    """Pixels of a class with weight 0 do not count; when there are no others, the mean is 0."""
+    x, w = tensor([[1, 2], [3, 1]], device, requires_grad=True), tensor([0, 1], device)
+    loss = cross_entropy(x, labels([0, 1], device), weight=w)
+    assert_close(loss, oracles.cross_entropy(to_numpy(x), np.array([1, 1]), np.array([0, 1]))
+                 * 0 + math.log(math.exp(3) + math.exp(1)) - 1)  # fmt: skip
+    loss.backward()
+    assert_close(to_numpy(x.grad)[0], [0.0, 0])
+    assert cross_entropy(x, labels([0, 0], device), weight=w).item() == 0
+
+
+def test_no_score_overflows(device):
+    x = tensor([[1e4, 0], [0, -1e4]], device, requires_grad=True)
+    loss = cross_entropy(x, labels([1, 0], device), reduction="none")
+    assert_close(loss, [1e4, 0])
+    loss.sum().backward()
+    assert_close(x.grad, [[1.0, -1], [0, 0]])
+
+
+def test_probability_targets(rng, device):
+    """-sum t ln p, divided by the number of pixels; one-hot probabilities give what labels give."""
+    x, t = rng.standard_normal((2, 3, 4)), rng.dirichlet(np.ones(3), (2, 4)).swapaxes(1, 2)
+    log_p = x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+    assert_close(cross_entropy(tensor(x, device), tensor(t, device)), np.array(-(t * log_p).sum() / 8), rtol=1e-12)
+    w = np.array([1.0, 2, 3])
+    weighted = -(w[None, :, None] * t * log_p).sum() / 8
+    assert_close(cross_entropy(tensor(x, device), tensor(t, device), weight=tensor(w, device)), np.array(weighted), rtol=1e-12)
+    y = rng.integers(0, 3, (2, 4))
+    one_hot = np.moveaxis(np.eye(3)[y], -1, 1)
+    for smoothing, reduction in itertools.product((0.0, 0.2), ("none", "sum", "mean")):
+        arguments = {"label_smoothing": smoothing, "reduction": reduction}
+        by_label = cross_entropy(tensor(x, device), labels(y, device), **arguments)
+        assert_close(cross_entropy(tensor(x, device), tensor(one_hot, device), **arguments), by_label, rtol=1e-12)
+
+
+def test_unbatched_and_empty(rng, device):
+    x = rng.standard_normal(4)
+    expected = oracles.cross_entropy(x[None], np.array([2]))
+    assert_close(cross_entropy(tensor(x, device), labels(2, device)), np.array(expected))
+    assert cross_entropy(tensor(x, device), labels(2, device), reduction="none").shape == ()
+    empty = tensor(np.zeros((0, 3, 2)), device, requires_grad=True)
+    loss = cross_entropy(empty, labels(np.zeros((0, 2)), device))
+    loss.backward()
+    assert loss.item() == 0
+    assert empty.grad is not None
+    assert empty.grad.shape == (0, 3, 2)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int32, np.int64])
+def test_labels_of_any_integer_kind(kind, rng, device):
+    x = rng.standard_normal((3, 2))
+    t = Tensor(to_device(np.array([0, 1, 255 if kind == np.uint8 else 1], kind), device))
+    assert_close(
+        cross_entropy(tensor(x, device), t, ignore_index=255), np.array(oracles.cross_entropy(x, to_numpy(t), None, 255))
+    )
+
+
+def test_single_precision(rng, device):
+    x = Tensor(to_device(rng.standard_normal((2, 3, 4)).astype(np.float32), device), requires_grad=True)
+    w = Tensor(to_device(np.ones(3, np.float32), device))
+    for reduction, smoothing in itertools.product(("mean", "sum", "none"), (0.0, 0.1)):
+        loss = cross_entropy(x, labels(np.ones((2, 4)), device), w, reduction=reduction, label_smoothing=smoothing)
+        assert loss.dtype == np.float32
+        loss.sum().backward()
+    pixels = tensor(np.ones((2, 4)), device)
+    assert weighted_cross_entropy(x, labels(np.ones((2, 4)), device), pixels).dtype == np.float32
+
+
+def test_pixel_weights_of_the_paper(rng, device):
+    """Constant weights change nothing in the mean, and scale the sum."""
+    x, t = tensor(rng.standard_normal((2, 3, 4)), device), labels(rng.integers(0, 3, (2, 4)), device)
+    seven = tensor(np.full((2, 4), 7.0), device)
+    assert_close(weighted_cross_entropy(x, t, seven), cross_entropy(x, t), rtol=1e-12)
+    assert_close(weighted_cross_entropy(x, t, seven, reduction="sum"), 7 * cross_entropy(x, t, reduction="sum"), rtol=1e-12)
+
+
+def test_squared_and_absolute(rng, device):
+    a, b = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
+    for function, definition in ((mse_loss, (a - b) ** 2), (l1_loss, abs(a - b))):
+        assert_close(function(tensor(a, device), tensor(b, device), reduction="none"), definition)
+        assert_close(function(tensor(a, device), tensor(b, device)), np.array(definition.sum() / 12))
+        assert_close(function(tensor(a, device), tensor(b, device), reduction="sum"), np.array(definition.sum()))
+    x = tensor([1, 2], device, requires_grad=True)
+    l1_loss(x, tensor([1, 0], device), reduction="sum").backward()
+    assert_close(x.grad, [0.0, 1])
+
+
+X, T = np.zeros((2, 3, 4, 5)), np.zeros((2, 4, 5), np.int64)
+ERRORS = [
+    (
+        lambda x, t: cross_entropy(x, t[:, None]),
+        ValueError,
+        ["cross_entropy", "(2, 3, 4, 5)", "(2, 4, 5)", "(2, 1, 4, 5)", "squeeze(1)"],
+    ),
+    (lambda x, t: cross_entropy(x, t[:1]), ValueError, ["cross_entropy", "target", "(1, 4, 5)"]),
+    (lambda x, t: cross_entropy(x, x.long()), ValueError, ["cross_entropy", "one-hot", "argmax(1)"]),
+    (lambda x, t: cross_entropy(x, t + 3), ValueError, ["cross_entropy", "label 3", "target[0, 0, 0]", "3 classes", "0 .. 2"]),
+    (lambda x, t: cross_entropy(x, t + 255), ValueError, ["label 255", "ignore_index=255"]),
+    (lambda x, t: cross_entropy(x, t - 1), ValueError, ["label -1"]),
+    (lambda x, t: cross_entropy(x, t, weight=np.ones(4)), ValueError, ["cross_entropy", "weight", "(4,)", "3 classes"]),
+    (lambda x, t: cross_entropy(x, t, weight=np.ones(3, np.float32)), TypeError, ["cross_entropy", "weight", "float32"]),
+    (lambda x, t: cross_entropy(x, t, reduction="average"), ValueError, ["cross_entropy", "'average'", "'mean'"]),
+    (lambda x, t: cross_entropy(x, t, label_smoothing=2), ValueError, ["cross_entropy", "label_smoothing=2"]),
+    (lambda x, t: cross_entropy(x.long(), t), TypeError, ["cross_entropy", "input", "int64"]),
+    (lambda x, t: cross_entropy(x, x[:, :2]), ValueError, ["cross_entropy", "probabilities", "(2, 3, 4, 5)", "(2, 2, 4, 5)"]),
+    (lambda x, t: cross_entropy(x.sum(), t), ValueError, ["cross_entropy", "class axis"]),
+    (
+        lambda x, t: weighted_cross_entropy(x, t, np.ones((2, 4))),
+        ValueError,
+        ["weighted_cross_entropy", "pixel_weight", "(2, 4)", "(2, 4, 5)"],
+    ),
+    (lambda x, t: weighted_cross_entropy(x, x, np.ones((2, 4, 5))), ValueError, ["weighted_cross_entropy", "integer labels"]),
+    (lambda x, t: mse_loss(x, x[:1]), ValueError, ["mse_loss", "(2, 3, 4, 5)", "(1, 3, 4, 5)"]),
+    (lambda x, t: l1_loss(x, x, reduction="no"), ValueError, ["l1_loss", "'no'"]),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "words"), ERRORS)
+def test_errors_name_what_is_wrong(call, kind, words):
+    with pytest.raises(kind) as error:
+        call(Tensor(X), Tensor(T))
+    for word in words:
+        assert word in str(error.value)

@@ -1,0 +1,62 @@
+"""minivision and PyTorch as the case table sees them: how to make a tensor, and where an operation of a given name is."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import minivision.functions
+from minivision.autograd import Tensor
+from tests.oracle.cases import Library
+
+
+def minivision_library(device: str = "cpu") -> Library:
+    """minivision, with every tensor on `device`."""
+    operations = public_operations()
+
+    def tensor(array: np.ndarray, requires_grad: bool) -> Tensor:
+        x = Tensor(array.copy()).to(device)
+        return x.requires_grad_() if requires_grad else x
+
+    def find(name: str) -> Callable[..., Any]:
+        return operations.get(name) or operations.get(f"{name}_") or getattr(Tensor, name)
+
+    return Library(tensor, find)
+
+
+def public_operations() -> dict[str, Callable[..., Any]]:
+    """Every callable that the files of minivision.functions define for users, by name."""
+    found: dict[str, Callable[..., Any]] = {}
+    for module in operation_modules():
+        for name, value in vars(module).items():
+            if callable(value) and not name.startswith("_") and not isinstance(value, type) and hasattr(value, "__name__"):
+                found.setdefault(name, value)
+    return found
+
+
+def operation_modules() -> list[Any]:
+    """The modules of minivision.functions, all the way down."""
+    package = minivision.functions
+    names = [m.name for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    return [importlib.import_module(name) for name in sorted(names)]
+
+
+def torch_library() -> Library:
+    """PyTorch."""
+    import torch
+    import torch.nn.functional as F
+
+    def tensor(array: np.ndarray, requires_grad: bool) -> Any:
+        return torch.from_numpy(np.array(array)).requires_grad_(requires_grad)
+
+    def find(name: str) -> Callable[..., Any]:
+        for place in (F, torch, torch.Tensor):
+            if hasattr(place, name):
+                return getattr(place, name)
+        raise AttributeError(f"PyTorch has no operation {name}")
+
+    return Library(tensor, find)
