@@ -104,7 +104,7 @@ def to_device(array: Array, device: str | Device) -> Array:
         return to_numpy(array)
     cp = cupy()
     if cp is None:
-        raise RuntimeError(f"device {str(device)!r}: no GPU answers ({_why_no_gpu()}); use device='cpu'")
+        raise RuntimeError(f"device {str(device)!r}: no GPU answers ({why_no_gpu()}); use device='cpu'")
     with cp.cuda.Device(device.index or 0):
         return cp.asarray(array)
 
@@ -114,7 +114,8 @@ def to_numpy(array: Array) -> np.ndarray:
     return array if isinstance(array, np.ndarray) else array.get()
 
 
-def _why_no_gpu() -> str:
+def why_no_gpu() -> str:
+    """What keeps CuPy from being used, in words."""
     try:
         import cupy as module
     except ImportError:

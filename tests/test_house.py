@@ -30,9 +30,11 @@ FLOORS: dict[str, int] = {
     "check": 5,
     "homework": 5,
     "training": 5,
-    ROOT: 6,
-    "cli": 7,
-    "__main__": 8,
+    "demo": 6,
+    ROOT: 7,
+    "info": 8,
+    "cli": 9,
+    "__main__": 10,
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -26,6 +26,10 @@ class VGG(nn.Module):
         dropout: float = 0.5,
     ):
         super().__init__()
+        if len(widths) != 5 or len(layers) != 5:
+            raise ValueError(f"VGG: widths={tuple(widths)} and layers={tuple(layers)} must have 5 entries, one for each block")
+        if norm not in ("batch", None):
+            raise ValueError(f"VGG: norm={norm!r} is unknown; use 'batch' or None")
         self.features = nn.Sequential()
         inside = in_channels
         for width, count in zip(widths, layers, strict=True):
@@ -69,7 +73,8 @@ def convolutionalize(linear: nn.Linear, channels: int, kernel_size: int, padding
     """
     if linear.in_features != channels * kernel_size**2:
         raise ValueError(
-            f"convolutionalize: a layer with {linear.in_features} inputs does not see {channels} channels of {kernel_size} x {kernel_size}"
+            f"convolutionalize: a layer with {linear.in_features} inputs does not see {channels} channels of "
+            f"{kernel_size} x {kernel_size}"
         )
     conv = nn.Conv2d(channels, linear.out_features, kernel_size, padding=padding, bias=linear.bias is not None)
     with no_grad():

@@ -120,8 +120,8 @@ class _Transposed(_Convolution):
             high = low + max(s, d) - 1
             if not low <= n <= high:
                 raise ValueError(
-                    f"{type(self).__name__}: output_size {n} along {axis_name(axis, self.axes)} is outside [{low}, {high}], the sizes "
-                    f"that input {input.shape} can be upsampled to with kernel {self.kernel_size} and stride {self.stride}"
+                    f"{type(self).__name__}: output_size {n} along {axis_name(axis, self.axes)} is outside [{low}, {high}], "
+                    f"the sizes that input {input.shape} can be upsampled to with kernel {self.kernel_size}, stride {self.stride}"
                 )
         return tuple(n - low for n, low in zip(wanted, smallest, strict=True))
 

@@ -238,7 +238,8 @@ class Module:
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Copy tensors or arrays into the parameters and buffers of the same names.
 
-        Raises RuntimeError that lists every missing, unexpected (unless not `strict`) and misshapen entry; nothing is copied then.
+        Raises RuntimeError that lists every missing, unexpected (unless not `strict`) and misshapen entry; then nothing is
+        copied.
         """
         own = self.state_dict()
         missing = [name for name in own if name not in state_dict]
@@ -288,8 +289,8 @@ class Module:
     def to(self, *args: Any, dtype: Any = None, device: str | Device | None = None, **ignored: Any) -> Self:
         """Move parameters and buffers to a device, and floating ones to a dtype, in place; returns the module.
 
-        `module.to("cuda")`, `module.to(torch.float64)`, `module.to(device=..., dtype=...)`. Raises RuntimeError for "cuda" where no
-        GPU answers; nothing is moved then.
+        `module.to("cuda")`, `module.to(torch.float64)`, `module.to(device=..., dtype=...)`. Raises RuntimeError for "cuda" where
+        no GPU answers; then nothing is moved.
         """
         for argument in args:
             if isinstance(argument, Tensor):
