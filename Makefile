@@ -17,8 +17,10 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
 
+# The demo's matrix products are too small to be shared out: a second BLAS thread gains nothing on two cores (see
+# benchmarks/training_step.py --threads), and costs much when other programs want them.
 demo: $(VENV)/installed-train ## train a U-Net and three FCNs on image files; pictures and results.json in demo/
-	$(VENV)/bin/minivision demo
+	OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} $(VENV)/bin/minivision demo
 
 test: $(VENV)/installed-test ## the whole test suite, then the operations again on the strict stand-in for CuPy
 	$(TEST_ENV) $(RUN) pytest -n $(JOBS)
