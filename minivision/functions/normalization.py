@@ -9,6 +9,7 @@ from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
+from minivision.functions.layout import channel_sums
 from minivision.functions.operands import as_tensor, need_float, need_same_device
 
 
@@ -56,9 +57,8 @@ class _Normalize(Function):
 
     def with_parameter_gradients(self, dx: Array | None, dy: Array) -> tuple[Array | None, ...]:
         """dx, and behind it the gradients of weight and bias as far as there are such."""
-        others = (0, *range(2, dy.ndim))
-        dweight = (dy * self.xhat).sum(axis=others) if self.affine > 0 and self.needs_input_grad[1] else None
-        dbias = dy.sum(axis=others) if self.affine > 1 and self.needs_input_grad[2] else None
+        dweight = channel_sums(dy * self.xhat) if self.affine > 0 and self.needs_input_grad[1] else None
+        dbias = channel_sums(dy) if self.affine > 1 and self.needs_input_grad[2] else None
         return (dx, dweight, dbias)[: 1 + self.affine]
 
 
@@ -66,7 +66,8 @@ class BatchNorm(_Normalize):
     """Each channel is normalised by its mean and variance over the batch and all positions."""
 
     def average(self, x: Array) -> Array:
-        return x.mean(axis=(0, *range(2, x.ndim)), keepdims=True)
+        per_channel = (1, -1) + (1,) * (x.ndim - 2)
+        return (channel_sums(x) * x.dtype.type(x.shape[1] / max(x.size, 1))).reshape(per_channel)
 
 
 class GroupNorm(_Normalize):

@@ -8,6 +8,7 @@ from minivision.autograd import Function, Tensor
 from minivision.backend import Array
 from minivision.functions.convolution.faces import correlate, correlate_kernel, correlate_transposed
 from minivision.functions.convolution.geometry import Window, axis_name, output_size, per_axis, span, symmetric
+from minivision.functions.layout import channel_sums
 from minivision.functions.operands import as_tensor, need_float
 
 AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
@@ -35,13 +36,8 @@ class Convolution(Function):
         need_x, need_w, need_b = self.needs_input_grad[0], self.needs_input_grad[1], self.has_bias and self.needs_input_grad[2]
         dx = correlate_transposed(dy, self.w, self.size, self.window) if need_x else None
         dw = correlate_kernel(self.x, dy, self.w.shape[2:], self.window) if need_w else None
-        db = sum_over_all_but_channels(dy) if need_b else None
+        db = channel_sums(dy) if need_b else None
         return (dx, dw, db) if self.has_bias else (dx, dw)
-
-
-def sum_over_all_but_channels(dy: Array) -> Array:
-    """(N, F, *size) -> (F,): the gradient of a bias, which every position of its channel shares."""
-    return dy.sum(axis=(0, *range(2, dy.ndim)))
 
 
 # ---- what users call ----

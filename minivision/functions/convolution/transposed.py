@@ -6,9 +6,10 @@ from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array
-from minivision.functions.convolution.direct import AXES, checked_inputs, sum_over_all_but_channels
+from minivision.functions.convolution.direct import AXES, checked_inputs
 from minivision.functions.convolution.faces import correlate, correlate_kernel, correlate_transposed
 from minivision.functions.convolution.geometry import Window, axis_name, per_axis, transposed_output_size
+from minivision.functions.layout import channel_sums
 
 
 class TransposedConvolution(Function):
@@ -33,7 +34,7 @@ class TransposedConvolution(Function):
         need_x, need_w, need_b = self.needs_input_grad[0], self.needs_input_grad[1], self.has_bias and self.needs_input_grad[2]
         dx = correlate(dy, self.w, self.window) if need_x else None
         dw = correlate_kernel(dy, self.x, self.w.shape[2:], self.window) if need_w else None
-        db = sum_over_all_but_channels(dy) if need_b else None
+        db = channel_sums(dy) if need_b else None
         return (dx, dw, db) if self.has_bias else (dx, dw)
 
 
