@@ -114,6 +114,16 @@ def to_numpy(array: Array) -> np.ndarray:
     return array if isinstance(array, np.ndarray) else array.get()
 
 
+def describe_gpus() -> str:
+    """The names of the GPUs that answer, or why none does."""
+    module = cupy()
+    if module is None:
+        return f"no GPU answers ({why_no_gpu()})"
+    runtime = module.cuda.runtime
+    names = (runtime.getDeviceProperties(index)["name"].decode() for index in range(runtime.getDeviceCount()))
+    return f"{', '.join(names)} (CuPy {module.__version__})"
+
+
 def why_no_gpu() -> str:
     """What keeps CuPy from being used, in words."""
     try:

@@ -25,7 +25,7 @@ def collect() -> dict[str, Any]:
         "BLAS": f"{blas.get('name', 'unknown')} {blas.get('version', '')}{blas_threads()}",
         "cores": usable_cores(),
         "memory": memory(),
-        "devices": {"cpu": "yes", "cuda": gpus()},
+        "devices": {"cpu": "yes", "cuda": backend.describe_gpus()},
         "libraries": {name: version(name) for name in LIBRARIES},
     }
 
@@ -56,13 +56,3 @@ def memory() -> str:
         return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"
     except (AttributeError, ValueError, OSError):  # not on Windows
         return "unknown"
-
-
-def gpus() -> str:
-    """Return the names of the GPUs that answer, or why none does."""
-    cp = backend.cupy()
-    if cp is None:
-        return f"no GPU answers ({backend.why_no_gpu()})"
-    devices = range(cp.cuda.runtime.getDeviceCount())
-    names = (cp.cuda.runtime.getDeviceProperties(device)["name"].decode() for device in devices)
-    return f"{', '.join(names)} (CuPy {cp.__version__})"
