@@ -12,7 +12,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-strict test-oracle test-notebooks notebooks lint format docs bench clean distclean
+.PHONY: help demo test test-strict test-oracle test-notebooks build-notebooks notebooks lint format docs bench clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -33,7 +33,10 @@ test-oracle: $(VENV)/installed-test $(VENV)/installed-oracle ## the comparisons 
 	$(TEST_ENV) $(RUN) pytest -n $(JOBS) -m oracle
 
 test-notebooks: $(VENV)/installed-test ## run every notebook from top to bottom
-	$(if $(NOTEBOOKS),MPLBACKEND=Agg $(RUN) pytest --nbmake --nbmake-timeout=300 $(NOTEBOOKS),@echo "no notebooks yet")
+	$(if $(NOTEBOOKS),$(TEST_ENV) $(RUN) pytest --nbmake --nbmake-timeout=300 $(NOTEBOOKS),@echo "no notebooks yet")
+
+build-notebooks: $(VENV)/installed-notebooks ## make notebooks/*.ipynb anew, outputs included, from notebooks/src
+	$(TEST_ENV) $(VENV)/bin/python notebooks/build.py
 
 notebooks: $(VENV)/installed-notebooks ## open JupyterLab on the course notebooks
 	$(RUN) jupyterlab --notebook-dir=notebooks

@@ -26,8 +26,8 @@ class Function:
     A subclass writes `forward(*arrays)` and `backward(*gradients)`: arrays in, arrays out. Settings (a stride, an axis) go
     to `__init__`; what backward needs, and nothing else, is kept on `self` by forward. An instance serves one call, either
 
-    - recorded: `y = MaxPool2d(2)(x)` with Tensors, where the instance becomes a node of the graph, or
-    - by hand: `f = MaxPool2d(2); y = f.forward(x); dx = f.backward(dy)` with plain arrays.
+    - recorded: `y = MaxPool(2)(x)` with Tensors, where the instance becomes a node of the graph, or
+    - by hand: `f = MaxPool(2); y = f.forward(x); dx = f.backward(dy)` with plain arrays.
 
     `backward` receives one gradient per output and returns one per input: a tuple, or the bare array where there is a single
     input; None where no gradient exists. `self.needs_input_grad[i]` says whether the gradient of input i is wanted; the others

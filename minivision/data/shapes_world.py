@@ -109,21 +109,19 @@ class ShapesWorld(Dataset[Scene]):
     def preset(cls, difficulty: str, length: int, seed: int = 0, **changes: Any) -> "ShapesWorld":
         """Return a world of a named difficulty; `changes` override its parameters.
 
-        What to expect, as mean IoU on 100 scenes of another seed after training on 800 (PyTorch 2.13, Adam, one-cycle to
-        5e-3, batches of 8, He initialisation, input (x - 0.5) / 0.25; one run each, so good to a few hundredths):
+        What to expect: the mean IoU of the demo's U-Net on 100 scenes, after 600 steps on 800 others (one run each of
+        `benchmarks/difficulty.py`, so good to a few hundredths).
 
-        =========  ==================================  ======================  =====================
-        name       what is hard                        U-Net, 300 / 600 steps  FCN-32s / 16s / 8s
-        =========  ==================================  ======================  =====================
-        easy       1-2 upright objects                 0.94 / 0.96             0.70 / 0.86 / 0.91
-        tilted     turned by up to 0.3 rad             0.87 / 0.93             0.66 / 0.83 / 0.89
-        small      48 x 48 pixels, radius 7-13         0.93 / 0.95             (no multiple of 32)
-        crowded    1-3 objects                         0.89 / 0.94             0.64 / 0.80 / 0.86
-        rotated    1-3 objects, turned by any angle    0.37 / 0.86             0.48 / 0.76 / 0.82
-        hard       1-4, turned, gradient background    -    / 0.83             -    / -    / 0.77
-        =========  ==================================  ======================  =====================
-
-        The U-Net has widths 8-16-32-64, the FCNs 16-32-48-64-64 with a 96-wide head and learnable upsampling, 400 steps.
+        =========  ==================================  =====
+        name       what is hard                        mIoU
+        =========  ==================================  =====
+        easy       1-2 upright objects                 0.96
+        tilted     turned by up to 0.3 rad             0.94
+        small      48 x 48 pixels, radius 7-13         0.92
+        crowded    1-3 objects                         0.91
+        rotated    1-3 objects, turned by any angle    0.69
+        hard       1-4, turned, gradient background    0.79
+        =========  ==================================  =====
 
         Raises `ValueError` for an unknown name.
         """

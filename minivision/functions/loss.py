@@ -22,7 +22,10 @@ class CrossEntropy(Function):
     the weight of the pixel. Computed from x - max x, so that no score overflows.
     """
 
-    def __init__(self, target: Array, class_weight: Array | None, pixel_weight: Array | None, smoothing: float, reduction: str):
+    def __init__(
+        self, target: Array, class_weight: Array | None = None, pixel_weight: Array | None = None, smoothing: float = 0.0,
+        reduction: str = "mean",
+    ):  # fmt: skip
         # target: (N, *size) labels, with -1 where the pixel is ignored
         self.target, self.class_weight, self.pixel_weight = target, class_weight, pixel_weight
         self.smoothing, self.reduction = smoothing, reduction

@@ -20,7 +20,7 @@ class _Normalize(Function):
     dx = (g - average(g) - xhat average(g xhat)) / sqrt(var + eps).
     """
 
-    def __init__(self, eps: float):
+    def __init__(self, eps: float = 1e-5):
         self.eps = eps
 
     def average(self, x: Array) -> Array:
@@ -73,7 +73,7 @@ class BatchNorm(_Normalize):
 class GroupNorm(_Normalize):
     """Each group of channels of each sample is normalised by its own mean and variance."""
 
-    def __init__(self, groups: int, eps: float):
+    def __init__(self, groups: int, eps: float = 1e-5):
         super().__init__(eps)
         self.groups = groups
 
@@ -88,7 +88,7 @@ class GroupNorm(_Normalize):
 class FixedNorm(_Normalize):
     """Batch norm in evaluation: mean and variance are constants (the running ones), so dx = dy weight / sqrt(var + eps)"""
 
-    def __init__(self, mean: Array, var: Array, eps: float):
+    def __init__(self, mean: Array, var: Array, eps: float = 1e-5):
         super().__init__(eps)
         self.fixed_mean, self.fixed_var = mean, var
 

@@ -16,16 +16,35 @@ import numpy as np
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
 from minivision.functions.convolution.faces import tap_slices
-from minivision.functions.convolution.geometry import Window, axis_name, output_size, per_axis, span, symmetric
+from minivision.functions.convolution.geometry import Window, axis_name, output_size, per_axis, sliding_window, span
 from minivision.functions.layout import channels_first, channels_last, padded, unpadded_region
 from minivision.functions.operands import as_tensor, index_array, need_float, need_same_device
 
 
 class _Pool(Function):
-    """A window moving over x (N, C, *size)."""
+    """A window moving over x (N, C, *size); the stride is the kernel size unless given."""
 
-    def __init__(self, kernel: tuple[int, ...], window: Window, out: tuple[int, ...]):
-        self.kernel, self.window, self.out = kernel, window, out
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, op: str = "pool"
+    ):
+        self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
+        self.ceil_mode, self.op = ceil_mode, op
+
+    def place_windows(self, size: Sequence[int]) -> None:
+        """Work out the kernel, the window and the output size for an input of this size."""
+        ndim = len(size)
+        self.kernel = per_axis(self.op, "kernel_size", self.kernel_size, ndim, minimum=1)
+        pads = per_axis(self.op, "padding", self.padding, ndim)
+        for p, k in zip(pads, self.kernel, strict=True):
+            if p > k // 2:
+                raise ValueError(
+                    f"{self.op}: padding {p} must be at most half of kernel_size {k}, or a window could see nothing but padding"
+                )
+        stride = self.kernel if self.stride is None else self.stride
+        window = sliding_window(self.op, self.kernel, stride, pads, self.dilation)
+        if self.ceil_mode:
+            window = _extended(window, size, self.kernel)
+        self.window, self.out = window, output_size(self.op, size, self.kernel, window)
 
     def taps(self) -> Iterator[tuple[int, tuple[slice, ...]]]:
         """For each position in the window, in row-major order: its number, and the slice of padded input that it meets."""
@@ -47,6 +66,7 @@ class MaxPool(_Pool):
     def forward(self, x: Array) -> Array:
         xp = xp_of(x)
         self.shape = x.shape
+        self.place_windows(x.shape[2:])
         around = padded(channels_last(x), self.window.padding, -np.inf)
         y = xp.full((x.shape[0], *self.out, x.shape[1]), -np.inf, x.dtype)
         self.winner = self._first_real_taps(y.shape, xp)  # where all values are -inf, the first of them wins, never the padding
@@ -99,13 +119,17 @@ class MaxPool(_Pool):
 class AvgPool(_Pool):
     """y[n,c,o] = (sum of x over the window) / divisor;  every x in the window receives dy / divisor"""
 
-    def __init__(self, kernel: tuple[int, ...], window: Window, out: tuple[int, ...], divisor: np.ndarray):
-        super().__init__(kernel, window, out)
-        self.divisor = divisor
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
+        divisor_override: int | None = None, op: str = "avg_pool",
+    ):  # fmt: skip
+        super().__init__(kernel_size, stride, padding, 1, ceil_mode, op)
+        self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
     def forward(self, x: Array) -> Array:
         xp = xp_of(x)
         self.shape = x.shape
+        self.place_windows(x.shape[2:])
         around = padded(channels_last(x), self.window.padding)
         y = xp.zeros((x.shape[0], *self.out, x.shape[1]), x.dtype)
         for _, met in self.taps():
@@ -120,7 +144,18 @@ class AvgPool(_Pool):
         return self.spread_back(size, batch, channels, lambda tap: share, dy.dtype, xp)
 
     def _divisor(self, dtype: Any, xp: Any) -> Array:
-        return xp.asarray(self.divisor.astype(dtype))[None, ..., None]
+        """How many values each window divides by, (*out, 1)."""
+        divisor = np.full(self.out, float(self.divisor_override or 1))
+        if self.divisor_override is None:
+            for axis, (n, k, s, (before, _)) in enumerate(
+                zip(self.shape[2:], self.kernel, self.window.stride, self.window.padding, strict=True)
+            ):
+                start = np.arange(self.out[axis]) * s - before
+                # windows of ceil_mode that reach over the padded edge count only what lies within it
+                low, high = (-before, n + before) if self.count_include_pad else (0, n)
+                counts = np.minimum(start + k, high) - np.maximum(start, low)
+                divisor = divisor * counts.reshape([-1 if i == axis else 1 for i in range(len(self.out))])
+        return xp.asarray(divisor.astype(dtype))[..., None]
 
 
 class MaxUnpool(Function):
@@ -222,8 +257,7 @@ def _max_pool(
     return_indices: bool,
 ) -> Any:  # fmt: skip
     x, single = _pool_input(op, ndim, input)
-    kernel, window, out = _geometry(op, ndim, x, kernel_size, stride, padding, dilation, ceil_mode)
-    function = MaxPool(kernel, window, out)
+    function = MaxPool(kernel_size, stride, padding, dilation, ceil_mode, op)
     y = function(x)
     if not return_indices:
         return y.squeeze(0) if single else y
@@ -265,17 +299,7 @@ def _avg_pool(
     x, single = _pool_input(op, ndim, input)
     if override == 0:
         raise ValueError(f"{op}: divisor_override must not be 0")
-    size = x.shape[2:]
-    kernel, window, out = _geometry(op, ndim, x, kernel_size, stride, padding, 1, ceil_mode)
-    divisor = np.ones(())
-    for n, k, s, (before, _), length in zip(size, kernel, window.stride, window.padding, out, strict=True):
-        start = np.arange(length) * s - before
-        # windows of ceil_mode that reach over the padded edge count only what lies within it
-        low, high = (-before, n + before) if include_pad else (0, n)
-        divisor = divisor[..., None] * (np.minimum(start + k, high) - np.maximum(start, low))
-    if override is not None:
-        divisor = np.full(out, float(override))
-    y = AvgPool(kernel, window, out, divisor)(x)
+    y = AvgPool(kernel_size, stride, padding, ceil_mode, include_pad, override, op)(x)
     return y.squeeze(0) if single else y
 
 
@@ -349,29 +373,12 @@ def _pool_input(op: str, ndim: int, input: Any) -> tuple[Tensor, bool]:
     return (x.unsqueeze(0) if single else x), single
 
 
-def _geometry(
-    op: str, ndim: int, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
-) -> tuple[tuple[int, ...], Window, tuple[int, ...]]:
-    """Kernel, window and output size; with ceil_mode the padding after is extended so that the last window fits."""
-    kernel = per_axis(op, "kernel_size", kernel_size, ndim, minimum=1)
-    strides = kernel if stride is None else per_axis(op, "stride", stride, ndim, minimum=1)
-    pads = per_axis(op, "padding", padding, ndim)
-    dilations = per_axis(op, "dilation", dilation, ndim, minimum=1)
-    for p, k in zip(pads, kernel, strict=True):
-        if p > k // 2:
-            raise ValueError(
-                f"{op}: padding {p} must be at most half of kernel_size {k}, or a window could see nothing but padding"
-            )
-    window = Window(strides, symmetric(pads), dilations)
-    if not ceil_mode:
-        return kernel, window, output_size(op, x.shape[2:], kernel, window)
-    out, extended = [], []
-    for n, k, s, p, d in zip(x.shape[2:], kernel, strides, pads, dilations, strict=True):
-        length = -(-(n + 2 * p - span(k, d)) // s) + 1
-        if (length - 1) * s >= n + p:  # the last window would start in the right padding
-            length -= 1
-        out.append(length)
-        extended.append((p, max(p, (length - 1) * s + span(k, d) - n - p)))
-    if min(out) < 1:
-        output_size(op, x.shape[2:], kernel, window)
-    return kernel, window._replace(padding=tuple(extended)), tuple(out)
+def _extended(window: Window, size: Sequence[int], kernel: Sequence[int]) -> Window:
+    """With ceil_mode: as much padding behind as the last window needs, if it starts before the padding there."""
+    padding = []
+    for n, k, s, (p, _), d in zip(size, kernel, window.stride, window.padding, window.dilation, strict=True):
+        count = -(-(n + 2 * p - span(k, d)) // s) + 1
+        if (count - 1) * s >= n + p:
+            count -= 1
+        padding.append((p, max((count - 1) * s + span(k, d) - n - p, p)))
+    return window._replace(padding=tuple(padding))

@@ -87,7 +87,7 @@ def nearest_matrix(size: int, out: int, scale: float | None = None) -> AxisMatri
     return AxisMatrix(sources[:, None], np.ones((out, 1)), size)
 
 
-def linear_matrix(size: int, out: int, align_corners: bool, scale: float | None = None) -> AxisMatrix:
+def linear_matrix(size: int, out: int, align_corners: bool = False, scale: float | None = None) -> AxisMatrix:
     """Output j lies at `src` between two inputs, which share it: 1 - t for the left one, t for the right one.
 
     align_corners=False: pixels are cells, src = (j + 1/2) in/out - 1/2, and positions outside the first and last centre take

@@ -90,7 +90,8 @@ class _FCN(nn.Module):
     def start_from(self, coarser: _FCN) -> Any:
         """Take over the trunk and every score of an already trained coarser network, as the paper's stages do; returns self.
 
-        The final upsampling differs and keeps its bilinear start. Raises RuntimeError when the trunks do not match.
+        The final upsampling differs and keeps its bilinear start, so the first predictions are those of the coarser network as
+        far as its own final upsampling stayed bilinear. Raises RuntimeError when the trunks do not match.
         """
         own = self.state_dict()
         shared = {name: value for name, value in coarser.state_dict().items() if not name.startswith("final")}

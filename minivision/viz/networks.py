@@ -53,8 +53,9 @@ def kernels(weight: Any, *, max_out: int = 16, max_in: int = 16, title: str | No
 
     Parameters
     ----------
-    weight : (out, in, kh, kw), the weight of a Conv2d or ConvTranspose2d; with in = 3 each kernel is drawn as one colour picture
-        (0 is mid-grey), otherwise each row is an output, each column an input channel, and blue is negative, red positive.
+    weight : (out, in, kh, kw), the weight of a Conv2d, or of a ConvTranspose2d with its first two axes swapped; with in = 3 each
+        kernel is drawn as one colour picture (0 is mid-grey), otherwise each row is an output, each column an input channel,
+        and blue is negative, red positive.
     max_out, max_in : the first so many are drawn.
 
     All kernels share one scale, symmetric about 0.

@@ -28,7 +28,6 @@ from minivision.functions import (
     shape,
     upsampling,
 )
-from minivision.functions.convolution.geometry import Window
 from tests.helpers import tie_free
 
 Put = Callable[[Any], Any]
@@ -53,10 +52,6 @@ class GradientCase:
             return [np.array(v, np.float64) for v in self.values]
         middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2
         return [tie_free(s, rng) * half + middle for s in self.shapes]
-
-
-def window(stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1) -> Window:
-    return Window(stride, padding, dilation, groups)
 
 
 def case(
@@ -136,27 +131,22 @@ CASES = [
     case("", activation.Softmax, (2, 3, 4), args=(1,)),
     case("", activation.LogSoftmax, (2, 3, 4), args=(1,)),
     # convolution: H != W, kh != kw, N = 2, channels differ
-    case("", convolution.Convolution, (2, 3, 5, 6), (4, 3, 3, 2), (4,), args=(window(),)),
-    case("stride, padding, dilation", convolution.Convolution, (2, 2, 7, 6), (3, 2, 3, 2), (3,),
-         args=(window((2, 3), ((1, 1), (2, 2)), (2, 1)),)),
-    case("groups, no bias", convolution.Convolution, (2, 4, 5, 4), (6, 2, 3, 2),
-         args=(window((1, 2), ((1, 1), (0, 0)), groups=2),)),
-    case("asymmetric", convolution.Convolution, (2, 2, 4, 5), (3, 2, 2, 4), args=(window(padding=((0, 1), (1, 2))),)),
-    case("1-d", convolution.Convolution, (2, 3, 7), (2, 3, 4), (2,), args=(Window((2,), ((1, 1),), (1,)),)),
-    case("3-d", convolution.Convolution, (1, 2, 3, 4, 3), (2, 2, 2, 3, 2),
-         args=(Window((1, 2, 1), ((1, 1), (0, 0), (0, 0)), (1, 1, 2)),)),
-    case("", convolution.TransposedConvolution, (2, 3, 3, 4), (3, 2, 2, 3), (2,), args=(window(), (4, 6))),
-    case("stride, padding", convolution.TransposedConvolution, (2, 3, 3, 4), (3, 2, 3, 4), (2,),
-         args=(window((2, 3), ((1, 1), (1, 1))), (5, 11))),
+    case("", convolution.Convolution, (2, 3, 5, 6), (4, 3, 3, 2), (4,)),
+    case("stride, padding, dilation", convolution.Convolution, (2, 2, 7, 6), (3, 2, 3, 2), (3,), args=((2, 3), (1, 2), (2, 1))),
+    case("groups, no bias", convolution.Convolution, (2, 4, 5, 4), (6, 2, 3, 2), args=((1, 2), (1, 0), 1, 2)),
+    case("same: asymmetric", convolution.Convolution, (2, 2, 4, 5), (3, 2, 2, 4), args=(1, "same")),
+    case("1-d", convolution.Convolution, (2, 3, 7), (2, 3, 4), (2,), args=(2, 1)),
+    case("3-d", convolution.Convolution, (1, 2, 3, 4, 3), (2, 2, 2, 3, 2), args=((1, 2, 1), (1, 0, 0), (1, 1, 2))),
+    case("", convolution.TransposedConvolution, (2, 3, 3, 4), (3, 2, 2, 3), (2,)),
+    case("stride, padding", convolution.TransposedConvolution, (2, 3, 3, 4), (3, 2, 3, 4), (2,), args=((2, 3), 1)),
     case("output_padding, groups", convolution.TransposedConvolution, (2, 4, 3, 2), (4, 1, 3, 2),
-         args=(window((2, 3), ((1, 0), (0, -2)), groups=2), (6, 7))),
+         args=((2, 3), (1, 0), (1, 2), 2)),
     case("output_padding >= stride", convolution.TransposedConvolution, (1, 2, 3, 2), (2, 2, 2, 2),
-         args=(window((1, 2), ((0, -2), (1, -2)), (3, 4)), (8, 8))),
+         args=((1, 2), (0, 1), (2, 3), 1, (3, 4))),
     # pooling
-    case("overlapping", pooling.MaxPool, (2, 2, 5, 7), args=((3, 2), window((2, 1), ((1, 1), (0, 0))), (3, 6))),
-    case("dilated, ceil", pooling.MaxPool, (1, 2, 6, 5), args=((2, 2), window((2, 2), ((0, 1), (0, 0)), (2, 3)), (3, 1))),
-    case("overlapping", pooling.AvgPool, (2, 2, 5, 6),
-         args=((3, 2), window((2, 1), ((1, 1), (0, 0))), (3, 5), np.full((3, 5), 6.0))),
+    case("overlapping", pooling.MaxPool, (2, 2, 5, 7), args=((3, 2), (2, 1), (1, 0))),
+    case("dilated, ceil", pooling.MaxPool, (1, 2, 6, 5), args=(2, 2, 0, (2, 3), True)),
+    case("overlapping", pooling.AvgPool, (2, 2, 5, 6), args=((3, 2), (2, 1), (1, 0))),
     GradientCase("", lambda put: pooling.MaxUnpool(put(np.array([[[[5, 0], [11, 9]]]])), (3, 4)), ((1, 1, 2, 2),)),
     case("", pooling.AdaptiveAvgPool, (2, 2, 5, 7), args=((3, 4),)),
     # upsampling, padding

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from minivision.autograd import Tensor
 from minivision.functions.convolution import (
     Convolution,
+    TransposedConvolution,
     conv1d,
     conv2d,
     conv3d,
@@ -22,7 +23,6 @@ from minivision.functions.convolution import (
     faces,
     transposed,
 )
-from minivision.functions.convolution.geometry import Window
 from tests.functions import oracles
 from tests.helpers import assert_close, layouts, to_device, to_numpy
 
@@ -280,8 +280,15 @@ def test_backward_never_loops_over_positions(rng, device, monkeypatch):
     assert counts[4] == counts[40] == 9
 
 
+def test_by_hand_names_shapes_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"convolution: input has 3 channels .*expects 2"):
+        Convolution(stride=2).forward(np.ones((1, 3, 5, 5)), np.ones((4, 2, 3, 3)))
+    with pytest.raises(ValueError, match=r"transposed convolution: output_padding 2 along height"):
+        TransposedConvolution(stride=2, output_padding=2).forward(np.ones((1, 3, 5, 5)), np.ones((3, 2, 3, 3)))
+
+
 def test_by_hand_refuses_a_gradient_of_another_size(rng):
-    f = Convolution(Window((1, 1), ((0, 0), (0, 0)), (1, 1)))
+    f = Convolution()
     f.forward(rng.standard_normal((1, 2, 5, 5)), rng.standard_normal((3, 2, 3, 3)))
     with pytest.raises(ValueError, match="do not fit"):
         f.backward(rng.standard_normal((1, 3, 4, 4)))

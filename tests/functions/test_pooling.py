@@ -21,7 +21,6 @@ from minivision.functions.pooling import (
 )
 from minivision.functions.shape import getitem
 from tests.functions import oracles
-from tests.functions.cases import window
 from tests.helpers import assert_close, layouts, tie_free, to_device, to_numpy
 
 SLIDE = np.array([[[[1.0, 2, 6, 3], [3, 5, 2, 1], [1, 2, 2, 1], [7, 3, 4, 8]]]])
@@ -132,7 +131,7 @@ def test_large_windows_count_beyond_a_byte(rng, device):
 
 def test_max_pool_by_hand(rng, device):
     x, dy = to_device(tie_free((2, 3, 4, 6), rng), device), to_device(rng.standard_normal((2, 3, 2, 3)), device)
-    f = MaxPool((2, 2), window((2, 2)), (2, 3))
+    f = MaxPool(2)
     y = f.forward(x)
     dx = to_numpy(f.backward(dy))
     values, indices = oracles.max_pool(to_numpy(x), (2, 2), (2, 2), (0, 0), (1, 1))

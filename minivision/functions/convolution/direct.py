@@ -7,11 +7,13 @@ from typing import Any
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array
 from minivision.functions.convolution.faces import correlate, correlate_kernel, correlate_transposed
-from minivision.functions.convolution.geometry import Window, axis_name, output_size, per_axis, span, symmetric
+from minivision.functions.convolution.geometry import sliding_window
 from minivision.functions.layout import channel_sums
 from minivision.functions.operands import as_tensor, need_float
 
 AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
+
+Shape = tuple[int, ...]
 
 
 class Convolution(Function):
@@ -20,10 +22,12 @@ class Convolution(Function):
     dx is the transposed convolution of dy, dw the correlation of x with dy, db the sum of dy over all but the channels.
     """
 
-    def __init__(self, window: Window, op: str = "convolution"):
-        self.window, self.op = window, op
+    def __init__(self, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1, op: str = "convolution"):
+        self.stride, self.padding, self.dilation, self.groups, self.op = stride, padding, dilation, groups, op
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:
+        self.window = sliding_window(self.op, w.shape[2:], self.stride, self.padding, self.dilation, self.groups)
+        self.check_channels(x.shape, w.shape, None if b is None else b.shape)
         self.x = x if self.needs_input_grad[1] else None
         self.w = w
         self.size, self.has_bias = x.shape[2:], b is not None
@@ -38,6 +42,22 @@ class Convolution(Function):
         dw = correlate_kernel(self.x, dy, self.w.shape[2:], self.window) if need_w else None
         db = channel_sums(dy) if need_b else None
         return (dx, dw, db) if self.has_bias else (dx, dw)
+
+    def check_channels(self, x: Shape, w: Shape, b: Shape | None) -> None:
+        """Raise ValueError unless channels, groups and bias fit together."""
+        channels, out, per_group, groups = x[1], w[0], w[1], self.groups
+        if groups < 1 or channels % groups or out % groups:
+            raise ValueError(
+                f"{self.op}: groups={groups} must divide the input's {channels} channels and the weight's {out} output channels"
+            )
+        if channels != per_group * groups:
+            of_groups = f" * groups {groups} = {per_group * groups}" if groups > 1 else ""
+            raise ValueError(
+                f"{self.op}: input has {channels} channels (N, C, {AXES[len(x) - 2]}) = {x}, "
+                f"but weight (out, in/groups, *kernel) = {w} expects {per_group}{of_groups}"
+            )
+        if b is not None and b != (out,):
+            raise ValueError(f"{self.op}: bias has shape {b}, but weight {w} has {out} output channels, so it must be ({out},)")
 
 
 # ---- what users call ----
@@ -91,28 +111,7 @@ def _convolve(
     single = x.ndim == ndim + 1
     if single:
         x = x.unsqueeze(0)
-    strides = per_axis(op, "stride", stride, ndim, minimum=1)
-    dilations = per_axis(op, "dilation", dilation, ndim, minimum=1)
-    window = Window(strides, _padding(op, padding, w.shape[2:], strides, dilations), dilations, groups)
-
-    channels, (out, per_group) = x.shape[1], w.shape[:2]
-    if groups < 1 or channels % groups or out % groups:
-        raise ValueError(
-            f"{op}: groups={groups} must divide the input's {channels} channels and the weight's {out} output channels"
-        )
-    if channels != per_group * groups:
-        of_groups = f" * groups {groups} = {per_group * groups}" if groups > 1 else ""
-        raise ValueError(
-            f"{op}: input has {channels} channels (N, C, {AXES[ndim]}) = {x.shape}, but weight (out, in/groups, *kernel) = "
-            f"{w.shape} expects {per_group}{of_groups}"
-        )
-    if b is not None and b.shape != (out,):
-        raise ValueError(
-            f"{op}: bias has shape {b.shape}, but weight {w.shape} has {out} output channels, so it must be ({out},)"
-        )
-    output_size(op, x.shape[2:], w.shape[2:], window)
-
-    function = Convolution(window, op)
+    function = Convolution(stride, padding, dilation, groups, op)
     y = function(x, w) if b is None else function(x, w, b)
     return y.squeeze(0) if single else y
 
@@ -131,19 +130,3 @@ def checked_inputs(op: str, ndim: int, input: Any, weight: Any, bias: Any, layou
         raise ValueError(f"{op}: weight {w.shape} {layout} has an axis of length 0")
     need_float(op, input=x, weight=w, bias=b)
     return x, w, b
-
-
-def _padding(op: str, padding: Any, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Any:
-    if not isinstance(padding, str):
-        return symmetric(per_axis(op, "padding", padding, len(kernel)))
-    if padding == "valid":
-        return ((0, 0),) * len(kernel)
-    if padding != "same":
-        raise ValueError(f"{op}: padding={padding!r} is unknown; use an int, one per axis, 'same' or 'valid'")
-    if any(s != 1 for s in stride):
-        axis = next(i for i, s in enumerate(stride) if s != 1)
-        raise ValueError(
-            f"{op}: padding='same' needs stride 1, but the stride along {axis_name(axis, len(kernel))} is {stride[axis]}"
-        )
-    total = [span(k, d) - 1 for k, d in zip(kernel, dilation, strict=True)]
-    return tuple((n // 2, n - n // 2) for n in total)

@@ -68,3 +68,29 @@ def transposed_output_size(size: Sequence[int], kernel: Sequence[int], window: W
 def axis_name(axis: int, ndim: int) -> str:
     """What a spatial axis is called: height and width for images."""
     return {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}[ndim][axis]
+
+
+def sliding_window(
+    op: str, kernel: Sequence[int], stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Window:
+    """The window that users mean by an int, one int per axis, or "same" / "valid" padding."""
+    ndim = len(kernel)
+    strides = per_axis(op, "stride", stride, ndim, minimum=1)
+    dilations = per_axis(op, "dilation", dilation, ndim, minimum=1)
+    return Window(strides, _paddings(op, padding, kernel, strides, dilations), dilations, groups)
+
+
+def _paddings(op: str, padding: Any, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> tuple[Pair, ...]:
+    if not isinstance(padding, str):
+        return symmetric(per_axis(op, "padding", padding, len(kernel)))
+    if padding == "valid":
+        return ((0, 0),) * len(kernel)
+    if padding != "same":
+        raise ValueError(f"{op}: padding={padding!r} is unknown; use an int, one per axis, 'same' or 'valid'")
+    if any(s != 1 for s in stride):
+        axis = next(i for i, s in enumerate(stride) if s != 1)
+        raise ValueError(
+            f"{op}: padding='same' needs stride 1, but the stride along {axis_name(axis, len(kernel))} is {stride[axis]}"
+        )
+    total = [span(k, d) - 1 for k, d in zip(kernel, dilation, strict=True)]
+    return tuple((n // 2, n - n // 2) for n in total)

@@ -6,9 +6,9 @@ from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array
-from minivision.functions.convolution.direct import AXES, checked_inputs
+from minivision.functions.convolution.direct import AXES, Shape, checked_inputs
 from minivision.functions.convolution.faces import correlate, correlate_kernel, correlate_transposed
-from minivision.functions.convolution.geometry import Window, axis_name, per_axis, transposed_output_size
+from minivision.functions.convolution.geometry import Window, axis_name, per_axis, sliding_window, transposed_output_size
 from minivision.functions.layout import channel_sums
 
 
@@ -19,10 +19,16 @@ class TransposedConvolution(Function):
     backward, so its own backward is the convolution: dx = conv(dy, w), and dw swaps the roles of x and dy.
     """
 
-    def __init__(self, window: Window, size: tuple[int, ...]):
-        self.window, self.size = window, size
+    def __init__(
+        self, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+        op: str = "transposed convolution",
+    ):  # fmt: skip
+        self.stride, self.padding, self.output_padding = stride, padding, output_padding
+        self.groups, self.dilation, self.op = groups, dilation, op
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:
+        self.check_channels(x.shape, w.shape, None if b is None else b.shape)
+        self.window, self.size = self.geometry(x.shape, w.shape)
         self.x = x if self.needs_input_grad[1] else None
         self.w, self.has_bias = w, b is not None
         y = correlate_transposed(x, w, self.size, self.window)
@@ -36,6 +42,39 @@ class TransposedConvolution(Function):
         dw = correlate_kernel(dy, self.x, self.w.shape[2:], self.window) if need_w else None
         db = channel_sums(dy) if need_b else None
         return (dx, dw, db) if self.has_bias else (dx, dw)
+
+    def check_channels(self, x: Shape, w: Shape, b: Shape | None) -> None:
+        """Raise ValueError unless channels, groups and bias fit together."""
+        channels, per_group, groups = w[0], w[1], self.groups
+        if x[1] != channels:
+            raise ValueError(
+                f"{self.op}: input has {x[1]} channels (N, C, {AXES[len(x) - 2]}) = {x}, "
+                f"but weight (in, out/groups, *kernel) = {w} expects {channels}; transposed weights have the input channels first"
+            )
+        if groups < 1 or channels % groups:
+            raise ValueError(f"{self.op}: groups={groups} must divide the input's {channels} channels")
+        if b is not None and b != (per_group * groups,):
+            raise ValueError(f"{self.op}: bias has shape {b}, but the output has {per_group * groups} channels (weight {w})")
+
+    def geometry(self, x: Shape, w: Shape) -> tuple[Window, Shape]:
+        """The window of the convolution that is transposed, and the size of its input, which is the output here."""
+        window = sliding_window(self.op, w[2:], self.stride, self.padding, self.dilation, self.groups)
+        extra = per_axis(self.op, "output_padding", self.output_padding, len(w) - 2)
+        for axis, (e, s, d) in enumerate(zip(extra, window.stride, window.dilation, strict=True)):
+            if e >= max(s, d):
+                raise ValueError(
+                    f"{self.op}: output_padding {e} along {axis_name(axis, len(extra))} must be smaller than the "
+                    f"stride {s} or the dilation {d}"
+                )
+        # output_padding cuts that much less off the far end
+        window = window._replace(padding=tuple((a, b - e) for (a, b), e in zip(window.padding, extra, strict=True)))
+        size = transposed_output_size(x[2:], w[2:], window)
+        if min(size) < 1:
+            raise ValueError(
+                f"{self.op}: the output would have size {size}, since padding {self.padding} cuts off everything; input {x}, "
+                f"weight {w}"
+            )
+        return window, size
 
 
 # ---- what users call ----
@@ -91,34 +130,6 @@ def _transpose(
     single = x.ndim == ndim + 1
     if single:
         x = x.unsqueeze(0)
-    strides = per_axis(op, "stride", stride, ndim, minimum=1)
-    pads = per_axis(op, "padding", padding, ndim)
-    dilations = per_axis(op, "dilation", dilation, ndim, minimum=1)
-    extra = per_axis(op, "output_padding", output_padding, ndim)
-    # output_padding cuts that much less off the far end
-    window = Window(strides, tuple((p, p - e) for p, e in zip(pads, extra, strict=True)), dilations, groups)
-
-    channels, per_group = w.shape[:2]
-    if x.shape[1] != channels:
-        raise ValueError(
-            f"{op}: input has {x.shape[1]} channels (N, C, {AXES[ndim]}) = {x.shape}, but weight (in, out/groups, *kernel) = "
-            f"{w.shape} expects {channels}; transposed weights have the input channels first"
-        )
-    if groups < 1 or channels % groups:
-        raise ValueError(f"{op}: groups={groups} must divide the input's {channels} channels")
-    if b is not None and b.shape != (per_group * groups,):
-        raise ValueError(f"{op}: bias has shape {b.shape}, but the output has {per_group * groups} channels (weight {w.shape})")
-    for axis, (e, s, d) in enumerate(zip(extra, strides, dilations, strict=True)):
-        if e >= max(s, d):
-            raise ValueError(
-                f"{op}: output_padding {e} along {axis_name(axis, ndim)} must be smaller than the stride {s} or the dilation {d}"
-            )
-    size = transposed_output_size(x.shape[2:], w.shape[2:], window)
-    if min(size) < 1:
-        raise ValueError(
-            f"{op}: the output would have size {size}, since padding {padding} cuts off everything; input {x.shape}, "
-            f"weight {w.shape}"
-        )
-    function = TransposedConvolution(window, size)
+    function = TransposedConvolution(stride, padding, output_padding, groups, dilation, op)
     y = function(x, w) if b is None else function(x, w, b)
     return y.squeeze(0) if single else y
