@@ -5,6 +5,8 @@ A new operation without an entry here fails the suite.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,7 +66,7 @@ ROWS = np.array([2, 0, 2])
 MASK = np.arange(12).reshape(3, 4) % 5 == 1
 EVERY = slice(None)
 
-CASES = [
+SEGMENTATION = [
     # broadcast operands
     case("equal", arithmetic.Add, (3, 4), (3, 4)),
     case("broadcast", arithmetic.Add, (2, 3, 4), (3, 1)),
@@ -179,3 +181,12 @@ CASES = [
     case("", conversion.Contiguous, (3, 4)),
     GradientCase("", lambda put: conversion.Transfer(device_of(put(MASK))), ((3, 4),)),
 ]  # fmt: skip
+
+
+def collected() -> list[GradientCase]:
+    """These cases, and those of the other topics: `CASES` of every module tests/functions/cases_TOPIC.py."""
+    import tests.functions as package
+
+    others = [m.name for m in pkgutil.iter_modules(package.__path__) if m.name.startswith("cases_")]
+    found = [importlib.import_module(f"tests.functions.{name}").CASES for name in sorted(others)]
+    return SEGMENTATION + [case for cases in found for case in cases]

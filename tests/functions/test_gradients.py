@@ -11,9 +11,11 @@ import pytest
 
 from minivision import backend
 from minivision.autograd import Function, Tensor
-from tests.functions.cases import CASES, GradientCase
+from tests.functions.cases import GradientCase, collected
 from tests.helpers import assert_close, layouts, numerical_gradient, to_device, to_numpy
 from tests.oracle.libraries import operation_modules
+
+CASES = collected()
 
 
 def every_function() -> set[type[Function]]:

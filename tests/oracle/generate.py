@@ -1,34 +1,41 @@
-"""Write golden.npz: what PyTorch answers for every case of the table. Run it when the table changes.
+"""Write topics/TOPIC.npz: what PyTorch answers for every case of a table. Run it when the table changes.
 
-python -m tests.oracle.generate
+python -m tests.oracle.generate [TOPIC ...]
 """
 
 from __future__ import annotations
 
 import itertools
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tests.oracle.cases import REJECTED, Case, cases, evaluate
+from tests.oracle.cases import Case, evaluate
 from tests.oracle.libraries import torch_library
+from tests.oracle.topics import topics
 
-GOLDEN = Path(__file__).with_name("golden.npz")
 DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
 OPERATORS = ("add", "mul", "div", "lt")
 
 
-def generate() -> dict[str, np.ndarray]:
-    """The contents of golden.npz: all results in one row of numbers, with their shapes and dtypes beside it.
+def stored(topic: str) -> Path:
+    """The file with PyTorch's answers for a topic."""
+    return Path(__file__).parent / "topics" / f"{topic}.npz"
+
+
+def generate(topic: str) -> dict[str, np.ndarray]:
+    """The contents of that file: all results in one row of numbers, with their shapes and dtypes beside it.
 
     `promotion` has a line "operator left right result" for each pair of dtypes, where an operand may be a tensor with axes, a
     0-d tensor or a Python number.
     """
     library = torch_library()
     names, forms, values = [], [], []
-    for case in cases():
+    module = topics()[topic]
+    for case in module.CASES:
         results = _quietly(case, library)
         names.append(case.name)
         forms.append(";".join(f"{r.dtype}{list(r.shape)}" for r in results))
@@ -38,13 +45,13 @@ def generate() -> dict[str, np.ndarray]:
         "forms": np.array(forms),
         "values": np.concatenate(values),
         "promotion": np.array(list(_promotion_lines())),
-        "rejected": np.array([case.name for case in REJECTED if _raises(case, library)]),
+        "rejected": np.array([case.name for case in module.REJECTED if _raises(case, library)]),
     }
 
 
-def read() -> tuple[dict[str, list[np.ndarray]], list[str], list[str]]:
-    """(results by case name, promotion lines, names of the calls that PyTorch rejects) out of golden.npz."""
-    with np.load(GOLDEN) as file:
+def read(topic: str) -> tuple[dict[str, list[np.ndarray]], list[str], list[str]]:
+    """(results by case name, promotion lines, names of the calls that PyTorch rejects) out of the file of a topic."""
+    with np.load(stored(topic)) as file:
         names, forms, values = file["names"].tolist(), file["forms"].tolist(), file["values"]
         promotion, rejected = file["promotion"].tolist(), file["rejected"].tolist()
     results: dict[str, list[np.ndarray]] = {}
@@ -100,5 +107,6 @@ def _raises(case: Case, library: Any) -> bool:
 
 
 if __name__ == "__main__":
-    np.savez_compressed(GOLDEN, **generate())
-    print(f"{GOLDEN}: {GOLDEN.stat().st_size / 1e6:.2f} MB")
+    for topic in sys.argv[1:] or topics():
+        np.savez_compressed(stored(topic), **generate(topic))
+        print(f"{topic}: {stored(topic).stat().st_size / 1e6:.2f} MB")
