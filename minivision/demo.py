@@ -51,7 +51,7 @@ STANDARD = Recipe(
     batch_size=8,
     max_lr=1e-2,
     networks={"unet": {"widths": (8, 16, 32, 64)}, **dict.fromkeys(FCNS, FCN)},
-    epochs={"unet": 6, **dict.fromkeys(FCNS, 4)},
+    epochs={"unet": 6, **dict.fromkeys(FCNS, 3)},
     least_miou=0.90,
 )
 
