@@ -5,7 +5,7 @@ Public names are PyTorch's, so that `import minivision as torch` carries a teach
 `minivision.data`, `minivision.models`, `minivision.metrics`, `minivision.training`, `minivision.viz`.
 """
 
-from minivision import autograd, nn, optim
+from minivision import autograd, nn, ops, optim
 from minivision.autograd import Function, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from minivision.autograd.dtypes import (
     bool_ as bool,
@@ -23,17 +23,20 @@ from minivision.autograd.dtypes import (
 from minivision.backend import Device as device
 from minivision.backend import Generator, cuda, default_generator, manual_seed
 from minivision.functions.activation import log_softmax, relu, sigmoid, softmax, tanh
+from minivision.functions.adaptive_pooling import adaptive_avg_pool1d, adaptive_max_pool1d
 from minivision.functions.arithmetic import (
     abs_ as abs,
 )
 from minivision.functions.arithmetic import (
+    absolute,
     add,
     ceil,
-    clamp,
     cos,
     div,
+    divide,
     eq,
     exp,
+    fix,
     floor,
     ge,
     gt,
@@ -50,16 +53,40 @@ from minivision.functions.arithmetic import (
     maximum,
     minimum,
     mul,
+    multiply,
     ne,
     neg,
+    negative,
     pow,
     round,
+    sgn,
     sign,
     sin,
     sqrt,
     square,
     sub,
+    subtract,
+    true_divide,
+    trunc,
     where,
+)
+from minivision.functions.bilinear_form import bilinear
+from minivision.functions.clamping import clamp, clamp_max, clamp_min, clip
+from minivision.functions.contraction import (
+    addbmm,
+    addmm,
+    addmv,
+    addr,
+    baddbmm,
+    dot,
+    einsum,
+    ger,
+    inner,
+    kron,
+    mv,
+    outer,
+    tensordot,
+    vdot,
 )
 from minivision.functions.conversion import clone
 from minivision.functions.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -73,6 +100,7 @@ from minivision.functions.creation import (
     full,
     full_like,
     linspace,
+    logspace,
     ones,
     ones_like,
     rand,
@@ -82,12 +110,126 @@ from minivision.functions.creation import (
     randn_like,
     randperm,
     tensor,
+    tril_indices,
+    triu_indices,
     zeros,
     zeros_like,
 )
+from minivision.functions.distance import cosine_similarity, pairwise_distance
+from minivision.functions.division import floor_divide, fmod, frac, remainder
+from minivision.functions.elementwise import (
+    addcdiv,
+    addcmul,
+    allclose,
+    arctan2,
+    atan2,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    equal,
+    hypot,
+    isclose,
+    lerp,
+    logaddexp,
+    logical_xor,
+    nan_to_num,
+    positive,
+    xlogy,
+)
+from minivision.functions.gathering import (
+    gather,
+    index_add,
+    index_copy,
+    index_fill,
+    index_select,
+    masked_fill,
+    masked_select,
+    nonzero,
+    scatter,
+    scatter_add,
+    take,
+    take_along_dim,
+)
 from minivision.functions.linear import bmm, matmul, mm
-from minivision.functions.reduction import all, amax, amin, any, argmax, argmin, logsumexp, max, mean, min, norm, std, sum, var
+from minivision.functions.matrix import conv_matrix, conv_transpose_matrix, linear_matrix
+from minivision.functions.norms import (
+    cdist,
+    dist,
+    norm,
+)
+from minivision.functions.padding import constant_pad_nd
+from minivision.functions.piecewise_activation import hardshrink, prelu, threshold
+from minivision.functions.pooling import avg_pool1d, max_pool1d, max_pool2d, max_pool3d
+from minivision.functions.rearranging import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    broadcast_to,
+    cartesian_prod,
+    column_stack,
+    diag,
+    diag_embed,
+    diagflat,
+    diagonal,
+    dsplit,
+    dstack,
+    fliplr,
+    flipud,
+    hsplit,
+    hstack,
+    meshgrid,
+    moveaxis,
+    movedim,
+    ravel,
+    repeat_interleave,
+    roll,
+    rot90,
+    row_stack,
+    select,
+    swapaxes,
+    swapdims,
+    tensor_split,
+    tile,
+    trace,
+    tril,
+    triu,
+    unflatten,
+    vsplit,
+    vstack,
+)
+from minivision.functions.reduction import (
+    all,
+    amax,
+    amin,
+    aminmax,
+    any,
+    argmax,
+    argmin,
+    count_nonzero,
+    logsumexp,
+    max,
+    mean,
+    min,
+    nanmean,
+    nansum,
+    std,
+    std_mean,
+    sum,
+    var,
+    var_mean,
+)
+from minivision.functions.sampling import bernoulli, multinomial, normal
+from minivision.functions.scanning import (
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    logcumsumexp,
+    prod,
+)
 from minivision.functions.shape import (
+    broadcast_tensors,
     cat,
     chunk,
     concat,
@@ -103,6 +245,45 @@ from minivision.functions.shape import (
     transpose,
     unbind,
     unsqueeze,
+)
+from minivision.functions.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from minivision.functions.smooth_activation import celu, selu
+from minivision.functions.sorting import (
+    argsort,
+    kthvalue,
+    median,
+    msort,
+    sort,
+    topk,
+)
+from minivision.functions.transcendental import (
+    acos,
+    acosh,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctanh,
+    asin,
+    asinh,
+    atan,
+    atanh,
+    cosh,
+    deg2rad,
+    erf,
+    erfc,
+    exp2,
+    expm1,
+    log1p,
+    log2,
+    log10,
+    rad2deg,
+    reciprocal,
+    rsqrt,
+    sinc,
+    sinh,
+    tan,
 )
 
 __version__ = "0.1.0"

@@ -10,24 +10,36 @@ A file holds the `Function` classes (the mathematics) and, under them, the calla
 
 from minivision.functions import methods as methods  # gives Tensor its operators
 from minivision.functions.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from minivision.functions.adaptive_pooling import AdaptiveAvgPool, AdaptiveMaxPool
 from minivision.functions.convolution import Convolution, TransposedConvolution
+from minivision.functions.corner_pooling import CornerPool
 from minivision.functions.dropout import Dropout
+from minivision.functions.grid_sampling import GridSample
 from minivision.functions.linear import Linear, MatMul
 from minivision.functions.loss import CrossEntropy
 from minivision.functions.normalization import BatchNorm, GroupNorm
-from minivision.functions.padding import ConstantPad, ReflectPad
-from minivision.functions.pooling import AdaptiveAvgPool, AvgPool, MaxPool, MaxUnpool
+from minivision.functions.padding import CircularPad, ConstantPad, ReflectPad, ReplicatePad
+from minivision.functions.pooling import AvgPool, MaxPool
+from minivision.functions.roi import PrRoIPool, RoIAlign, RoIPool
 from minivision.functions.shape import center_crop
-from minivision.functions.upsampling import Interpolate
+from minivision.functions.unfolding import Fold, Unfold
+from minivision.functions.unpooling import MaxUnpool
+from minivision.functions.upsampling import BedOfNails, Interpolate
 
 __all__ = [
     "AdaptiveAvgPool",
+    "AdaptiveMaxPool",
     "AvgPool",
     "BatchNorm",
+    "BedOfNails",
+    "CircularPad",
     "ConstantPad",
     "Convolution",
+    "CornerPool",
     "CrossEntropy",
     "Dropout",
+    "Fold",
+    "GridSample",
     "GroupNorm",
     "Interpolate",
     "LeakyReLU",
@@ -36,11 +48,16 @@ __all__ = [
     "MatMul",
     "MaxPool",
     "MaxUnpool",
+    "PrRoIPool",
     "ReLU",
     "ReflectPad",
+    "ReplicatePad",
+    "RoIAlign",
+    "RoIPool",
     "Sigmoid",
     "Softmax",
     "Tanh",
     "TransposedConvolution",
+    "Unfold",
     "center_crop",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.operands import as_tensor, axis, need_float
+from minivision.functions.operands import as_tensor, axis, float_tensor, need_float
 
 
 class ReLU(Function):
@@ -107,17 +107,17 @@ def relu(input: Any, inplace: bool = False) -> Tensor:
 
 def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """input where positive, `negative_slope` * input elsewhere; the derivative at 0 is the slope."""
-    return LeakyReLU(negative_slope)(_floating("leaky_relu", input))
+    return LeakyReLU(negative_slope)(float_tensor("leaky_relu", "input", input))
 
 
 def sigmoid(input: Any) -> Tensor:
     """1 / (1 + e^-input), elementwise, without overflow."""
-    return Sigmoid()(_floating("sigmoid", input))
+    return Sigmoid()(float_tensor("sigmoid", "input", input))
 
 
 def tanh(input: Any) -> Tensor:
     """The hyperbolic tangent, elementwise."""
-    return Tanh()(_floating("tanh", input))
+    return Tanh()(float_tensor("tanh", "input", input))
 
 
 def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Tensor:
@@ -142,9 +142,3 @@ def _normalized(op: str, function: Any, input: Any, dim: int | None, dtype: Any)
     if x.shape[along] == 0:
         return x.clone()
     return function(along)(x)
-
-
-def _floating(op: str, input: Any) -> Tensor:
-    x = as_tensor(op, "input", input)
-    need_float(op, input=x)
-    return x

@@ -8,7 +8,8 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.operands import Scalar, as_tensor, need_same_device, same_dtype
+from minivision.functions.division import rounded_quotient
+from minivision.functions.operands import Scalar, as_tensor, need_same_device, promoted, same_dtype
 
 # ---- two operands; the base class sums a gradient over the axes along which its operand was broadcast ----
 
@@ -250,31 +251,6 @@ class Cos(Function):
         return -dy * xp_of(dy).sin(self.x)
 
 
-class Clamp(Function):
-    """y = min(max(x, low), high);  dx = dy where low <= x <= high, bounds included, else 0"""
-
-    def __init__(self, low: Scalar | None, high: Scalar | None):
-        self.low, self.high = low, high
-
-    def forward(self, x: Array) -> Array:
-        xp = xp_of(x)
-        self.inside = xp.ones(x.shape, bool)
-        y = x
-        if self.low is not None:
-            self.inside &= x >= self.low
-            y = xp.maximum(y, self.low)
-        if self.high is not None:
-            self.inside &= x <= self.high
-            y = xp.minimum(y, self.high)
-        return y
-
-    def backward(self, dy: Array) -> Array:
-        return dy * self.inside
-
-    def decisions(self) -> dict[str, Array]:
-        return {"inside the bounds": self.inside}
-
-
 # ---- what users call ----
 
 
@@ -293,8 +269,13 @@ def mul(input: Any, other: Any) -> Tensor:
     return Mul()(*same_dtype("mul", input, other))
 
 
-def div(input: Any, other: Any) -> Tensor:
-    """`input / other`, elementwise with broadcasting; integers are converted to float32 first."""
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """`input / other`, elementwise with broadcasting; integers are converted to float32 first.
+
+    With `rounding_mode` "floor" or "trunc" the quotient is rounded down or towards 0, integers stay, and the gradient is 0.
+    """
+    if rounding_mode is not None:
+        return rounded_quotient("div", input, other, rounding_mode)
     return Div()(*same_dtype("div", input, other, floating=True))
 
 
@@ -329,24 +310,19 @@ def neg(input: Any) -> Tensor:
     return Neg()(as_tensor("neg", "input", input))
 
 
-def _floating(op: str, input: Any) -> Tensor:
-    x = as_tensor(op, "input", input)
-    return x if x.is_floating_point() else x.to(np.float32)
-
-
 def exp(input: Any) -> Tensor:
     """e to the power of `input`."""
-    return Exp()(_floating("exp", input))
+    return Exp()(promoted("exp", input))
 
 
 def log(input: Any) -> Tensor:
     """The natural logarithm."""
-    return Log()(_floating("log", input))
+    return Log()(promoted("log", input))
 
 
 def sqrt(input: Any) -> Tensor:
     """The square root."""
-    return Sqrt()(_floating("sqrt", input))
+    return Sqrt()(promoted("sqrt", input))
 
 
 def abs_(input: Any) -> Tensor:
@@ -356,24 +332,17 @@ def abs_(input: Any) -> Tensor:
 
 def sin(input: Any) -> Tensor:
     """The sine."""
-    return Sin()(_floating("sin", input))
+    return Sin()(promoted("sin", input))
 
 
 def cos(input: Any) -> Tensor:
     """The cosine."""
-    return Cos()(_floating("cos", input))
+    return Cos()(promoted("cos", input))
 
 
 def square(input: Any) -> Tensor:
     """`input * input`."""
     return mul(input, input)
-
-
-def clamp(input: Any, min: Scalar | None = None, max: Scalar | None = None) -> Tensor:
-    """`input` limited to `min` .. `max`; the gradient is 1 inside and at the bounds, 0 outside."""
-    if min is None and max is None:
-        raise ValueError("clamp: give min, max, or both")
-    return Clamp(min, max)(as_tensor("clamp", "input", input))
 
 
 # ---- comparisons and tests: no gradient, so plain array code ----
@@ -429,13 +398,13 @@ def logical_or(input: Any, other: Any) -> Tensor:
 
 
 class Rounding(Function):
-    """floor, ceil, rint, sign: piecewise constant, so its derivative is 0 almost everywhere (and at the jumps by definition)."""
+    """floor, ceil, trunc, rint, sign: piecewise constant, so dx = 0, also (by definition) at the jumps"""
 
     def __init__(self, name: str):
         self.rounding = name
 
     def forward(self, x: Array) -> Array:
-        return getattr(xp_of(x), self.rounding)(x)
+        return getattr(xp_of(x), self.rounding)(x).astype(x.dtype)
 
     def backward(self, dy: Array) -> Array:
         return xp_of(dy).zeros_like(dy)
@@ -451,14 +420,25 @@ def ceil(input: Any) -> Tensor:
     return Rounding("ceil")(as_tensor("ceil", "input", input))
 
 
-def round(input: Any) -> Tensor:
-    """The nearest integer, halves to the even one; its gradient is 0."""
-    return Rounding("rint")(as_tensor("round", "input", input))
+def trunc(input: Any) -> Tensor:
+    """The integer part, without what is behind the point; its gradient is 0."""
+    return Rounding("trunc")(as_tensor("trunc", "input", input))
+
+
+def round(input: Any, *, decimals: int = 0) -> Tensor:
+    """The nearest integer, or multiple of 10^-decimals, halves to the even one; its gradient is 0."""
+    x = as_tensor("round", "input", input)
+    if decimals == 0:
+        return Rounding("rint")(x)
+    return div(Rounding("rint")(mul(x, 10.0**decimals)), 10.0**decimals)
 
 
 def sign(input: Any) -> Tensor:
     """-1, 0 or 1; its gradient is 0."""
     return Rounding("sign")(as_tensor("sign", "input", input))
+
+
+subtract, multiply, divide, true_divide, negative, absolute, fix, sgn = sub, mul, div, div, neg, abs_, trunc, sign
 
 
 def is_tensor(value: object) -> bool:

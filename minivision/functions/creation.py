@@ -89,7 +89,26 @@ def linspace(
     start: float, end: float, steps: int, *, dtype: Any = None, device: str | Device | None = None, requires_grad: bool = False
 ) -> Tensor:
     """`steps` values evenly spaced from start to end, both included."""
-    return _make(np.linspace(start, end, steps, dtype=dtype or np.float32), device, requires_grad)
+    return _make(np.linspace(float(start), float(end), steps, dtype=dtype or np.float32), device, requires_grad)
+
+
+def logspace(
+    start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, device: str | Device | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """`steps` powers of `base`, their exponents evenly spaced from start to end, both included."""
+    exponents = np.linspace(float(start), float(end), steps)
+    return _make((float(base) ** exponents).astype(dtype or np.float32), device, requires_grad)
+
+
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: str | Device | None = None) -> Tensor:
+    """Rows and columns of the lower triangle of a matrix: (2, count)."""
+    return _make(np.stack(np.tril_indices(row, offset, col)).astype(dtype or np.int64), device, False)
+
+
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: str | Device | None = None) -> Tensor:
+    """Rows and columns of the upper triangle of a matrix: (2, count)."""
+    return _make(np.stack(np.triu_indices(row, offset, col)).astype(dtype or np.int64), device, False)
 
 
 def rand(

@@ -10,8 +10,8 @@ from typing import Any
 
 from minivision.autograd import Tensor, is_grad_enabled, no_grad
 from minivision.backend import Generator, check_same_device, default_generator, is_array, xp_of
-from minivision.functions import arithmetic
-from minivision.functions.shape import clean_index, select
+from minivision.functions import activation, arithmetic, clamping, elementwise, gathering
+from minivision.functions.shape import clean_index, partial_view
 
 
 def forbid_in_graph(op: str, target: Tensor, *values: Any) -> None:
@@ -62,7 +62,28 @@ add_ = _method("add_", arithmetic.add)
 sub_ = _method("sub_", arithmetic.sub)
 mul_ = _method("mul_", arithmetic.mul)
 div_ = _method("div_", arithmetic.div)
-clamp_ = _method("clamp_", arithmetic.clamp)
+clamp_ = _method("clamp_", clamping.clamp)
+pow_ = _method("pow_", arithmetic.pow)
+exp_ = _method("exp_", arithmetic.exp)
+log_ = _method("log_", arithmetic.log)
+sqrt_ = _method("sqrt_", arithmetic.sqrt)
+neg_ = _method("neg_", arithmetic.neg)
+abs_ = _method("abs_", arithmetic.abs_)
+floor_ = _method("floor_", arithmetic.floor)
+ceil_ = _method("ceil_", arithmetic.ceil)
+round_ = _method("round_", arithmetic.round)
+relu_ = _method("relu_", activation.relu)
+sigmoid_ = _method("sigmoid_", activation.sigmoid)
+tanh_ = _method("tanh_", activation.tanh)
+masked_fill_ = _method("masked_fill_", gathering.masked_fill)
+scatter_ = _method("scatter_", gathering.scatter)
+scatter_add_ = _method("scatter_add_", gathering.scatter_add)
+index_add_ = _method("index_add_", gathering.index_add)
+index_copy_ = _method("index_copy_", gathering.index_copy)
+index_fill_ = _method("index_fill_", gathering.index_fill)
+lerp_ = _method("lerp_", elementwise.lerp)
+addcmul_ = _method("addcmul_", elementwise.addcmul)
+addcdiv_ = _method("addcdiv_", elementwise.addcdiv)
 
 
 def _augmented(symbol: str, operation: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
@@ -94,7 +115,7 @@ itruediv = _augmented("/=", arithmetic.div)
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """`x[index] = value`, outside the graph."""
     forbid_in_graph("x[index] = value", self, value)
-    view, gather = select(self.array, clean_index(index, self))
+    view, gather = partial_view(self.array, clean_index(index, self))
     view[gather or ...] = _source("x[index] = value", self, value)
     self._version[0] += 1
 

@@ -1,4 +1,4 @@
-"""Losses. Cross-entropy takes scores (logits) with the classes in axis 1, for images (N, C) as for pixels (N, C, H, W)."""
+"""Cross-entropy. It takes scores (logits) with the classes in axis 1, for images (N, C) as for pixels (N, C, H, W)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.arithmetic import abs_, square, sub
 from minivision.functions.operands import as_tensor, need_float, need_same_device
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -56,18 +55,15 @@ class CrossEntropy(Function):
             losses += self.everyone * (log_total * weight.sum() - by_class)
         # an infinite score on an ignored pixel must not turn 0 * inf into NaN
         losses = xp.where(valid, losses, xp.zeros_like(losses))
-        self.divisor = own.sum() if self.reduction == "mean" else None
         if self.reduction == "none":
             return losses
-        loss = xp.asarray(losses.sum())
-        if self.reduction == "sum":
-            return loss
-        return loss / xp.where(self.divisor == 0, xp.ones_like(self.divisor), self.divisor)
+        self.divisor = _divisor(own, self.reduction)
+        return losses.sum() / self.divisor
 
     def backward(self, dy: Array) -> Array:
         xp = xp_of(dy)
-        if self.reduction == "mean":
-            dy = dy / xp.where(self.divisor == 0, xp.ones_like(self.divisor), self.divisor)
+        if self.reduction != "none":
+            dy = dy / self.divisor
         own, everyone = xp.expand_dims(dy * self.own, 1), xp.expand_dims(dy * self.everyone, 1)  # (N, 1, *size)
         dx = self.p * (own + everyone * self.weight_row.sum()) if self.smoothing else self.p * own
         at_label = xp.take_along_axis(dx, self.label, axis=1) - own
@@ -75,6 +71,44 @@ class CrossEntropy(Function):
         if self.smoothing:
             dx -= everyone * self.weight_row
         return xp.where(xp.expand_dims(self.valid, 1), dx, xp.zeros_like(dx))
+
+
+class NegativeLogLikelihood(Function):
+    """l = -w_y x_y per pixel, with x the logarithms of probabilities and y the label;  dx_y = -w_y dl, and 0 for other classes"""
+
+    def __init__(self, target: Array, class_weight: Array | None = None, reduction: str = "mean"):
+        # target: (N, *size) labels, with -1 where the pixel is ignored
+        self.target, self.class_weight, self.reduction = target, class_weight, reduction
+
+    def forward(self, x: Array) -> Array:
+        xp = xp_of(x, self.target)
+        self.shape = x.shape
+        valid = self.target >= 0
+        self.label = xp.expand_dims(xp.where(valid, self.target, 0), 1)  # (N, 1, *size)
+        weight = xp.ones((x.shape[1],), x.dtype) if self.class_weight is None else self.class_weight
+        self.own = weight[self.label[:, 0]] * valid  # w_y, 0 where ignored
+        losses = -self.own * xp.take_along_axis(x, self.label, axis=1)[:, 0]
+        # a probability of 0 on an ignored pixel must not turn 0 * inf into NaN
+        losses = xp.where(valid, losses, xp.zeros_like(losses))
+        if self.reduction == "none":
+            return losses
+        self.divisor = _divisor(self.own, self.reduction)
+        return losses.sum() / self.divisor
+
+    def backward(self, dy: Array) -> Array:
+        xp = xp_of(dy)
+        if self.reduction != "none":
+            dy = dy / self.divisor
+        dx = xp.zeros(self.shape, self.own.dtype)
+        xp.put_along_axis(dx, self.label, xp.expand_dims(-dy * self.own, 1), axis=1)
+        return dx
+
+
+def _divisor(weights: Array, reduction: str) -> Array:
+    """What the sum of the losses is divided by: for "mean" the summed weights, or 1 where they are 0; for "sum" 1."""
+    xp = xp_of(weights)
+    total = xp.asarray(weights.sum())
+    return xp.where((total == 0) | (reduction == "sum"), xp.ones_like(total), total)
 
 
 class SoftCrossEntropy(Function):
@@ -144,42 +178,82 @@ def weighted_cross_entropy(
     return _cross_entropy("weighted_cross_entropy", input, target, weight, pixel_weight, ignore_index, reduction, label_smoothing)
 
 
-def _cross_entropy(
-    op: str, input: Any, target: Any, weight: Any, pixel_weight: Any, ignore_index: int, reduction: str, smoothing: float
+def nll_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: None = None,
+    ignore_index: int = -100,
+    reduce: None = None,
+    reduction: str = "mean",
 ) -> Tensor:
+    """The negative log-likelihood of the labels: `cross_entropy` for an input that went through `log_softmax` already.
+
+    Shapes, weights, ignored labels, reductions and errors are those of `cross_entropy`; the target holds integer labels.
+    """
+    return negative_log_likelihood("nll_loss", input, target, weight, ignore_index, reduction)
+
+
+def negative_log_likelihood(op: str, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Tensor:
+    """`nll_loss` under the name that error messages shall give."""
+    x, t, w = _class_scores(op, input, target, weight, reduction)
+    if t.is_floating_point():
+        raise TypeError(f"{op}: target is {t.dtype} {t.shape}, but must hold integer labels; use cross_entropy for probabilities")
+    if x.ndim == 1:
+        loss = negative_log_likelihood(op, x.unsqueeze(0), t.unsqueeze(0), w, ignore_index, reduction)
+        return loss.squeeze(0) if reduction == "none" else loss
+    labels = class_labels(op, x, t, ignore_index)
+    _warn_if_all_ignored(op, labels, ignore_index, reduction)
+    return NegativeLogLikelihood(labels, None if w is None else w.array, reduction)(x)
+
+
+def _class_scores(op: str, input: Any, target: Any, weight: Any, reduction: str) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Input, target and class weights as tensors, checked as far as cross_entropy and nll_loss agree."""
     x, t = as_tensor(op, "input", input), as_tensor(op, "target", target)
     w = None if weight is None else as_tensor(op, "weight", weight)
     need_float(op, input=x, weight=w)
-    need_same_device(op, input=x, target=t, pixel_weight=pixel_weight)
-    _check_reduction(op, reduction)
-    if not 0 <= smoothing <= 1:
-        raise ValueError(f"{op}: label_smoothing={smoothing} must lie in [0, 1]")
+    need_same_device(op, input=x, target=t)
+    check_reduction(op, reduction)
     if x.ndim == 0:
         raise ValueError(f"{op}: input is a single number; scores need a class axis: (N, C) or (N, C, H, W)")
+    classes = x.shape[min(x.ndim - 1, 1)]
+    if w is not None and w.shape != (classes,):
+        raise ValueError(f"{op}: weight has shape {w.shape}, but input (N, C, ...) = {x.shape} has {classes} classes")
+    return x, t, w
+
+
+def _warn_if_all_ignored(op: str, labels: Array, ignore_index: int, reduction: str) -> None:
+    if reduction == "mean" and labels.size and not bool((labels >= 0).any()):
+        warnings.warn(f"{op}: every label is ignore_index={ignore_index}; the loss is 0 with a gradient of 0", stacklevel=4)
+
+
+def _cross_entropy(
+    op: str, input: Any, target: Any, weight: Any, pixel_weight: Any, ignore_index: int, reduction: str, smoothing: float
+) -> Tensor:
+    x, t, w = _class_scores(op, input, target, weight, reduction)
+    need_same_device(op, input=x, pixel_weight=pixel_weight)
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"{op}: label_smoothing={smoothing} must lie in [0, 1]")
     if x.ndim == 1:
         loss = _cross_entropy(op, x.unsqueeze(0), t.unsqueeze(0), w, pixel_weight, ignore_index, reduction, smoothing)
         return loss.squeeze(0) if reduction == "none" else loss
-    classes = x.shape[1]
-    if w is not None and w.shape != (classes,):
-        raise ValueError(f"{op}: weight has shape {w.shape}, but input (N, C, ...) = {x.shape} has {classes} classes")
     if t.is_floating_point():
         if pixel_weight is not None:
             raise ValueError(f"{op}: target must hold integer labels, not {t.dtype} {t.shape}")
         return _with_probabilities(op, x, t, w, reduction, smoothing)
 
-    labels = _checked_labels(op, x, t, ignore_index)
+    labels = class_labels(op, x, t, ignore_index)
     pixel = None
     if pixel_weight is not None:
         given = as_tensor(op, "pixel_weight", pixel_weight)
         if given.shape != t.shape:
             raise ValueError(f"{op}: pixel_weight has shape {given.shape}, but target has {t.shape}; each pixel needs a weight")
         pixel = given.array.astype(x.dtype, copy=False)
-    if reduction == "mean" and labels.size and not bool((labels >= 0).any()):
-        warnings.warn(f"{op}: every label is ignore_index={ignore_index}; the loss is 0 with a gradient of 0", stacklevel=4)
+    _warn_if_all_ignored(op, labels, ignore_index, reduction)
     return CrossEntropy(labels, None if w is None else w.array, pixel, smoothing, reduction)(x)
 
 
-def _checked_labels(op: str, x: Tensor, t: Tensor, ignore_index: int) -> Array:
+def class_labels(op: str, x: Tensor, t: Tensor, ignore_index: int) -> Array:
     """The labels as int64, with -1 where they are ignored."""
     expected = (x.shape[0], *x.shape[2:])
     if t.shape != expected:
@@ -219,28 +293,13 @@ def _with_probabilities(op: str, x: Tensor, t: Tensor, w: Tensor | None, reducti
     return losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.sum() / max(losses.numel(), 1)
 
 
-def mse_loss(input: Any, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean") -> Tensor:
-    """The squared difference, elementwise; "mean", "sum" or "none"."""
-    return _reduced("mse_loss", square(sub(*_pair("mse_loss", input, target))), reduction)
-
-
-def l1_loss(input: Any, target: Any, size_average: None = None, reduce: None = None, reduction: str = "mean") -> Tensor:
-    """The absolute difference, elementwise; "mean", "sum" or "none"."""
-    return _reduced("l1_loss", abs_(sub(*_pair("l1_loss", input, target))), reduction)
-
-
-def _pair(op: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
-    x, t = as_tensor(op, "input", input), as_tensor(op, "target", target)
-    if x.shape != t.shape:
-        raise ValueError(f"{op}: input has shape {x.shape}, but target has {t.shape}; they must be equal (nothing is broadcast)")
-    return x, t
-
-
-def _reduced(op: str, losses: Tensor, reduction: str) -> Tensor:
-    _check_reduction(op, reduction)
-    return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
-
-
-def _check_reduction(op: str, reduction: str) -> None:
+def check_reduction(op: str, reduction: str) -> None:
+    """Raise ValueError unless the reduction is a known one."""
     if reduction not in REDUCTIONS:
         raise ValueError(f"{op}: reduction={reduction!r} is unknown; use 'mean', 'sum' or 'none'")
+
+
+def reduced(op: str, losses: Tensor, reduction: str) -> Tensor:
+    """The losses themselves, their mean or their sum."""
+    check_reduction(op, reduction)
+    return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()

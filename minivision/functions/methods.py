@@ -5,7 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from minivision.autograd import Tensor
-from minivision.functions import activation, arithmetic, conversion, inplace, linear, reduction, shape
+from minivision.functions import (
+    activation,
+    arithmetic,
+    clamping,
+    contraction,
+    conversion,
+    division,
+    elementwise,
+    gathering,
+    inplace,
+    linear,
+    norms,
+    piecewise_activation,
+    rearranging,
+    reduction,
+    sampling,
+    scanning,
+    shape,
+    sorting,
+    transcendental,
+    unfolding,
+)
 
 
 def _equality(compare: Any) -> Any:
@@ -30,6 +51,10 @@ OPERATORS: dict[str, Any] = {
     "__rmul__": lambda x, y: arithmetic.mul(y, x),
     "__imul__": inplace.imul,
     "__truediv__": arithmetic.div,
+    "__floordiv__": division.floor_divide,
+    "__rfloordiv__": lambda x, y: division.floor_divide(y, x),
+    "__mod__": division.remainder,
+    "__rmod__": lambda x, y: division.remainder(y, x),
     "__rtruediv__": lambda x, y: arithmetic.div(y, x),
     "__itruediv__": inplace.itruediv,
     "__pow__": arithmetic.pow,
@@ -42,9 +67,14 @@ OPERATORS: dict[str, Any] = {
     "__le__": arithmetic.le,
     "__gt__": arithmetic.gt,
     "__ge__": arithmetic.ge,
-    "__invert__": arithmetic.logical_not,
-    "__and__": arithmetic.logical_and,
-    "__or__": arithmetic.logical_or,
+    "__pos__": elementwise.positive,
+    "__invert__": elementwise.bitwise_not,
+    "__and__": elementwise.bitwise_and,
+    "__rand__": elementwise.bitwise_and,
+    "__or__": elementwise.bitwise_or,
+    "__ror__": elementwise.bitwise_or,
+    "__xor__": elementwise.bitwise_xor,
+    "__rxor__": elementwise.bitwise_xor,
     "__getitem__": shape.getitem,
     "__setitem__": inplace.setitem,
 }
@@ -52,6 +82,7 @@ OPERATORS: dict[str, Any] = {
 METHODS: dict[str, Any] = {
     # Python's own names cannot be used for module-level functions, so these are renamed
     "abs": arithmetic.abs_,
+    "unfold": unfolding.tensor_unfold,  # `functional.unfold` is another operation
     "float": conversion.float_,
     "int": conversion.int_,
     "bool": conversion.bool_,
@@ -74,7 +105,6 @@ METHODS: dict[str, Any] = {
             "floor",
             "ceil",
             "round",
-            "clamp",
             "maximum",
             "minimum",
             "eq",
@@ -89,6 +119,73 @@ METHODS: dict[str, Any] = {
             "logical_and",
             "logical_or",
             "logical_not",
+            "subtract",
+            "multiply",
+            "divide",
+            "true_divide",
+            "negative",
+            "absolute",
+            "fix",
+            "trunc",
+            "sgn",
+        ]
+    },
+    **{name: getattr(sampling, name) for name in ["bernoulli", "multinomial"]},
+    **{name: getattr(clamping, name) for name in ["clamp", "clamp_min", "clamp_max", "clip"]},
+    **{name: getattr(division, name) for name in ["remainder", "fmod", "floor_divide", "frac"]},
+    **{
+        name: getattr(elementwise, name)
+        for name in [
+            "addcdiv",
+            "addcmul",
+            "allclose",
+            "arctan2",
+            "atan2",
+            "bitwise_and",
+            "bitwise_not",
+            "bitwise_or",
+            "bitwise_xor",
+            "equal",
+            "hypot",
+            "isclose",
+            "lerp",
+            "logaddexp",
+            "logical_xor",
+            "nan_to_num",
+            "positive",
+            "xlogy",
+        ]
+    },
+    **{
+        name: getattr(transcendental, name)
+        for name in [
+            "acos",
+            "acosh",
+            "arccos",
+            "arccosh",
+            "arcsin",
+            "arcsinh",
+            "arctan",
+            "arctanh",
+            "asin",
+            "asinh",
+            "atan",
+            "atanh",
+            "cosh",
+            "deg2rad",
+            "erf",
+            "erfc",
+            "exp2",
+            "expm1",
+            "log1p",
+            "log2",
+            "log10",
+            "rad2deg",
+            "reciprocal",
+            "rsqrt",
+            "sinc",
+            "sinh",
+            "tan",
         ]
     },
     **{
@@ -105,7 +202,10 @@ METHODS: dict[str, Any] = {
             "argmax",
             "argmin",
             "logsumexp",
-            "norm",
+            "aminmax",
+            "count_nonzero",
+            "nanmean",
+            "nansum",
             "all",
             "any",
         ]
@@ -133,6 +233,100 @@ METHODS: dict[str, Any] = {
         ]
     },
     **{name: getattr(linear, name) for name in ["matmul", "mm", "bmm"]},
+    **{
+        name: getattr(contraction, name)
+        for name in [
+            "addbmm",
+            "addmm",
+            "addmv",
+            "addr",
+            "baddbmm",
+            "dot",
+            "ger",
+            "inner",
+            "kron",
+            "mv",
+            "outer",
+            "vdot",
+        ]
+    },
+    **{
+        name: getattr(gathering, name)
+        for name in [
+            "gather",
+            "index_add",
+            "index_copy",
+            "index_fill",
+            "index_select",
+            "masked_fill",
+            "masked_select",
+            "nonzero",
+            "scatter",
+            "scatter_add",
+            "take",
+            "take_along_dim",
+        ]
+    },
+    **{
+        name: getattr(norms, name)
+        for name in [
+            "dist",
+            "norm",
+        ]
+    },
+    **{
+        name: getattr(rearranging, name)
+        for name in [
+            "broadcast_to",
+            "diag",
+            "diag_embed",
+            "diagflat",
+            "diagonal",
+            "dsplit",
+            "fliplr",
+            "flipud",
+            "hsplit",
+            "moveaxis",
+            "movedim",
+            "ravel",
+            "repeat_interleave",
+            "roll",
+            "rot90",
+            "select",
+            "swapaxes",
+            "swapdims",
+            "tensor_split",
+            "tile",
+            "trace",
+            "tril",
+            "triu",
+            "unflatten",
+            "vsplit",
+        ]
+    },
+    **{
+        name: getattr(scanning, name)
+        for name in [
+            "cummax",
+            "cummin",
+            "cumprod",
+            "cumsum",
+            "logcumsumexp",
+            "prod",
+        ]
+    },
+    **{
+        name: getattr(sorting, name)
+        for name in [
+            "argsort",
+            "kthvalue",
+            "median",
+            "msort",
+            "sort",
+            "topk",
+        ]
+    },
+    **{name: getattr(piecewise_activation, name) for name in ["hardshrink", "prelu"]},
     **{name: getattr(activation, name) for name in ["relu", "sigmoid", "tanh", "softmax", "log_softmax"]},
     **{
         name: getattr(conversion, name)
@@ -140,7 +334,12 @@ METHODS: dict[str, Any] = {
     },
     **{
         name: getattr(inplace, name)
-        for name in ["add_", "sub_", "mul_", "div_", "clamp_", "fill_", "zero_", "copy_", "normal_", "uniform_"]
+        for name in [
+            *["add_", "sub_", "mul_", "div_", "clamp_", "fill_", "zero_", "copy_", "normal_", "uniform_"],
+            *["pow_", "exp_", "log_", "sqrt_", "neg_", "abs_", "floor_", "ceil_", "round_", "relu_", "sigmoid_", "tanh_"],
+            *["masked_fill_", "scatter_", "scatter_add_", "index_add_", "index_copy_", "index_fill_"],
+            *["lerp_", "addcmul_", "addcdiv_"],
+        ]
     },
 }
 

@@ -1,10 +1,12 @@
 """Normalisation: subtract a mean, divide by a standard deviation, scale and shift by channel.
 
-Batch, instance, group norm differ only in which values share a mean: over the batch and the image, or over a group of channels.
+Batch, instance, group, layer norm differ only in which values share a mean: over the batch and the image, over a group of
+channels, over a whole sample.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minivision.autograd import Function, Tensor
@@ -46,19 +48,26 @@ class _Normalize(Function):
         dx *= self.inverse_std
         return self.with_parameter_gradients(dx, dy)
 
+    def aligned(self, parameter: Array, ndim: int) -> Array:
+        """weight or bias, shaped so that it broadcasts against x: one number for each channel."""
+        return parameter.reshape((1, -1) + (1,) * (ndim - 2))
+
+    def parameter_sums(self, values: Array) -> Array:
+        """The sum over everything that shares one number of weight or bias."""
+        return channel_sums(values)
+
     def scale_and_shift(self, xhat: Array, weight: Array | None, bias: Array | None) -> Array:
-        per_channel = (1, -1) + (1,) * (xhat.ndim - 2)
-        self.weight = None if weight is None else weight.reshape(per_channel)
+        self.weight = None if weight is None else self.aligned(weight, xhat.ndim)
         self.affine = (weight is not None) + (bias is not None)
         y = xhat if weight is None else xhat * self.weight
         if bias is not None:
-            y = y + bias.reshape(per_channel)
+            y = y + self.aligned(bias, xhat.ndim)
         return y.copy() if y is xhat else y
 
     def with_parameter_gradients(self, dx: Array | None, dy: Array) -> tuple[Array | None, ...]:
         """dx, and behind it the gradients of weight and bias as far as there are such."""
-        dweight = channel_sums(dy * self.xhat) if self.affine > 0 and self.needs_input_grad[1] else None
-        dbias = channel_sums(dy) if self.affine > 1 and self.needs_input_grad[2] else None
+        dweight = self.parameter_sums(dy * self.xhat) if self.affine > 0 and self.needs_input_grad[1] else None
+        dbias = self.parameter_sums(dy) if self.affine > 1 and self.needs_input_grad[2] else None
         return (dx, dweight, dbias)[: 1 + self.affine]
 
 
@@ -83,6 +92,24 @@ class GroupNorm(_Normalize):
         by_channel = x.mean(axis=tuple(range(2, x.ndim)))
         by_group = by_channel.reshape(n, self.groups, c // self.groups).mean(axis=2, keepdims=True)
         return xp_of(x).broadcast_to(by_group, (n, self.groups, c // self.groups)).reshape(n, c, *ones)
+
+
+class LayerNorm(_Normalize):
+    """The last `ndim` axes of each sample are normalised together; weight and bias hold a number for every position there."""
+
+    def __init__(self, ndim: int, eps: float = 1e-5):
+        super().__init__(eps)
+        self.ndim = ndim
+
+    def average(self, x: Array) -> Array:
+        axes = tuple(range(x.ndim - self.ndim, x.ndim))
+        return x.mean(axis=axes, keepdims=True) if x.size else x.sum(axis=axes, keepdims=True)
+
+    def aligned(self, parameter: Array, ndim: int) -> Array:
+        return parameter
+
+    def parameter_sums(self, values: Array) -> Array:
+        return values.sum(axis=tuple(range(values.ndim - self.ndim)))
 
 
 class FixedNorm(_Normalize):
@@ -126,12 +153,10 @@ def batch_norm(
     Raises ValueError in training when there is only one value per channel, and when weight, bias or statistics are not (C,).
     """
     op = "batch_norm"
+    if as_tensor(op, "input", input).shape == (0,):
+        return as_tensor(op, "input", input).clone()  # PyTorch lets an empty vector pass
     x, parameters = _parameters(op, input, weight, bias)
-    statistics = {"running_mean": running_mean, "running_var": running_var}
-    for name, s in statistics.items():
-        if s is not None and s.shape != (x.shape[1],):
-            raise ValueError(f"{op}: {name} has shape {s.shape}, but input {x.shape} has {x.shape[1]} channels")
-    need_same_device(op, input=x, **statistics)
+    _check_statistics(op, x, running_mean, running_var)
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError(f"{op}: without training=True the running_mean and running_var are needed")
@@ -149,6 +174,14 @@ def batch_norm(
     if count and running_var is not None:
         _update(running_var, function.var.reshape(-1) * (count / (count - 1)), momentum)
     return y
+
+
+def _check_statistics(op: str, x: Tensor, running_mean: Tensor | None, running_var: Tensor | None) -> None:
+    statistics = {"running_mean": running_mean, "running_var": running_var}
+    for name, s in statistics.items():
+        if s is not None and s.shape != (x.shape[1],):
+            raise ValueError(f"{op}: {name} has shape {s.shape}, but input {x.shape} has {x.shape[1]} channels")
+    need_same_device(op, input=x, **statistics)
 
 
 def _update(running: Tensor, new: Array, momentum: float) -> None:
@@ -169,22 +202,72 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     return GroupNorm(num_groups, eps)(x, *parameters)
 
 
-def instance_norm(input: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
-    """Normalise each channel of each sample by itself: group norm with one channel in each group."""
-    x, parameters = _parameters("instance_norm", input, weight, bias)
-    return GroupNorm(x.shape[1], eps)(x, *parameters)
+def instance_norm(
+    input: Any,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise each channel of each sample of input (N, C, *) by itself, or by the running statistics.
+
+    With `use_input_stats` it is group norm with one channel in each group; the running tensors (C,), when given, move by
+    `momentum` towards the averages over the batch of these means and unbiased variances. Without it the running statistics take
+    the place of the sample's own, as in `batch_norm`. Ulyanov et al. 2016 (arXiv:1607.08022).
+
+    Raises ValueError when there is only one value per channel, and when weight, bias or statistics are not (C,).
+    """
+    op = "instance_norm"
+    x, parameters = _parameters(op, input, weight, bias)
+    _check_statistics(op, x, running_mean, running_var)
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise ValueError(f"{op}: without use_input_stats=True the running_mean and running_var are needed")
+        return FixedNorm(running_mean.array, running_var.array, eps)(x, *parameters)
+    n, c = x.shape[:2]
+    count = math.prod(x.shape[2:])
+    if count == 1:
+        raise ValueError(f"{op}: each channel of a sample needs more than one value to have a variance, but input is {x.shape}")
+    function = GroupNorm(c, eps)
+    y = function(x, *parameters)
+    if x.numel() and running_mean is not None:
+        _update(running_mean, function.mean.reshape(n, c).mean(axis=0), momentum)
+    if x.numel() and running_var is not None:
+        _update(running_var, function.var.reshape(n, c).mean(axis=0) * (count / (count - 1)), momentum)
+    return y
+
+
+def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
+    """Normalise each sample over its last axes, whose lengths are `normalized_shape` (an int or a sequence).
+
+    weight and bias have that shape. Ba et al. 2016 (arXiv:1607.06450). Raises ValueError when the shapes do not fit.
+    """
+    op = "layer_norm"
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(int(n) for n in normalized_shape)
+    x = as_tensor(op, "input", input)
+    if not shape or x.shape[-len(shape) :] != shape:
+        raise ValueError(f"{op}: input has shape {x.shape}, but normalized_shape={shape} must be the lengths of its last axes")
+    return LayerNorm(len(shape), eps)(x, *_weight_and_bias(op, x, weight, bias, shape, f"normalized_shape is {shape}"))
 
 
 def _parameters(op: str, input: Any, weight: Any, bias: Any) -> tuple[Tensor, list[Tensor]]:
     x = as_tensor(op, "input", input)
     if x.ndim < 2:
         raise ValueError(f"{op}: input has shape {x.shape}, but needs a channel axis: (N, C, *)")
+    return x, _weight_and_bias(op, x, weight, bias, (x.shape[1],), f"input {x.shape} has {x.shape[1]} channels")
+
+
+def _weight_and_bias(op: str, x: Tensor, weight: Any, bias: Any, shape: tuple[int, ...], reason: str) -> list[Tensor]:
+    """Those of the two that are given, as tensors of the right shape; a bias alone gets a weight of ones."""
     w = None if weight is None else as_tensor(op, "weight", weight)
     b = None if bias is None else as_tensor(op, "bias", bias)
     need_float(op, input=x, weight=w, bias=b)
     for name, p in (("weight", w), ("bias", b)):
-        if p is not None and p.shape != (x.shape[1],):
-            raise ValueError(f"{op}: {name} has shape {p.shape}, but input {x.shape} has {x.shape[1]} channels")
+        if p is not None and p.shape != shape:
+            raise ValueError(f"{op}: {name} has shape {p.shape}, but {reason}")
     if w is None and b is not None:
         w = Tensor._wrap(xp_of(b.array).ones_like(b.array))
-    return x, [p for p in (w, b) if p is not None]
+    return [p for p in (w, b) if p is not None]

@@ -89,6 +89,19 @@ def need_float(op: str, **tensors: Tensor | None) -> None:
             )
 
 
+def float_tensor(op: str, name: str, value: Any) -> Tensor:
+    """`value` as a Tensor, which must be floating."""
+    x = as_tensor(op, name, value)
+    need_float(op, **{name: x})
+    return x
+
+
+def promoted(op: str, input: Any) -> Tensor:
+    """`input` as a floating Tensor: integers and bools become float32, as PyTorch has it for functions with real results."""
+    x = as_tensor(op, "input", input)
+    return x if x.is_floating_point() else x.to(np.float32)
+
+
 def need_ndim(op: str, name: str, tensor: Tensor, legal: Iterable[int], meaning: str) -> None:
     """Raise unless the tensor has one of the legal numbers of axes."""
     if tensor.ndim not in tuple(legal):

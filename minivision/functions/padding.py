@@ -1,4 +1,4 @@
-"""Padding: constant (zeros) and reflect. Negative amounts crop."""
+"""Padding: with a constant, or with what the image itself has at its edges. Negative amounts crop."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class ConstantPad(Function):
         return tuple(slice(max(a, 0), n - max(b, 0)) for n, (a, b) in zip(shape, self.pairs, strict=True))
 
 
-class ReflectPad(Function):
-    """y[i] = x[mirror(i)], the edge not repeated;  dx[j] sums dy over all i that mirror to j"""
+class _IndexPad(Function):
+    """y[i] = x[source(i)] along each axis;  dx[j] sums dy over all i that came from j"""
 
     is_view = True  # where nothing is added
 
@@ -48,7 +48,7 @@ class ReflectPad(Function):
         self.shape = x.shape
         for axis, (n, pair) in enumerate(zip(x.shape, self.pairs, strict=True)):
             if pair != (0, 0):
-                x = xp_of(x).take(x, self._mirror(n, pair, x), axis=axis)
+                x = xp_of(x).take(x, xp_of(x).asarray(self.sources(n, pair)), axis=axis)
         return x
 
     def backward(self, dy: Array) -> Array:
@@ -57,51 +57,90 @@ class ReflectPad(Function):
             if pair != (0, 0):
                 front = xp.moveaxis(dy, axis, 0)
                 dx = xp.zeros((n, *front.shape[1:]), dy.dtype)
-                scatter_add(dx, self._mirror(n, pair, dy), front)
+                scatter_add(dx, xp.asarray(self.sources(n, pair)), front)
                 dy = xp.moveaxis(dx, 0, axis)
         return dy
 
-    def _mirror(self, n: int, pair: Pair, like: Array) -> Array:
+    def sources(self, n: int, pair: Pair) -> np.ndarray:
+        """For each position of the padded axis, the position 0 .. n - 1 that it repeats; negative amounts leave positions out."""
+        raise NotImplementedError
+
+
+class ReflectPad(_IndexPad):
+    """y[i] = x[mirror(i)], the edge not repeated;  dx[j] sums dy over all i that mirror to j"""
+
+    def sources(self, n: int, pair: Pair) -> np.ndarray:
         position = np.abs(np.arange(-pair[0], n + pair[1]))
-        return xp_of(like).asarray(np.where(position >= n, 2 * (n - 1) - position, position))
+        return np.where(position >= n, 2 * (n - 1) - position, position)
+
+
+class ReplicatePad(_IndexPad):
+    """y[i] = x at the position nearest to i;  the edge collects dy of everything beyond it"""
+
+    def sources(self, n: int, pair: Pair) -> np.ndarray:
+        return np.clip(np.arange(-pair[0], n + pair[1]), 0, n - 1)
+
+
+class CircularPad(_IndexPad):
+    """y[i] = x[i mod n], as if x went round;  dx[j] sums dy over all i that equal j modulo n. What is cropped goes first."""
+
+    def sources(self, n: int, pair: Pair) -> np.ndarray:
+        first, stop = max(-pair[0], 0), n - max(-pair[1], 0)
+        return first + np.arange(-max(pair[0], 0), stop - first + max(pair[1], 0)) % (stop - first)
 
 
 def _kept(pairs: Sequence[Pair], shape: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(shape, pairs, strict=True))
 
 
+MODES: dict[str, type[_IndexPad]] = {"reflect": ReflectPad, "replicate": ReplicatePad, "circular": CircularPad}
+
+
 def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """Add entries at both ends of the last axes.
 
     `pad` is (left, right), (left, right, top, bottom), ...: two numbers for each axis, from the last one backwards, as in
-    PyTorch. Negative numbers crop. `mode` is "constant" (with `value`, 0 unless given) or "reflect" (the image mirrored at its
-    edge without repeating it, so each amount must be smaller than the axis).
+    PyTorch. Negative numbers crop. Input of any dtype and any number of axes. `mode` is
 
-    Raises ValueError for an odd number of amounts, more than the axes, and for mirrors longer than the image.
+    - "constant": `value`, 0 unless given;
+    - "reflect": the image mirrored at its edge without repeating it, so each amount must be smaller than the axis;
+    - "replicate": the edge repeated;
+    - "circular": the other end, so each amount is at most the axis.
+
+    Raises ValueError for an odd number of amounts, more than the axes, more cropped than there is, and too long mirrors.
     """
     x = as_tensor("pad", "input", input)
-    amounts = [int(p) for p in pad]
+    amounts = tuple(int(p) for p in pad)
     if len(amounts) % 2 or len(amounts) > 2 * x.ndim:
         raise ValueError(
-            f"pad: pad={tuple(amounts)} must hold two numbers (before, after) for each padded axis, last axis first; input "
-            f"is {x.shape}"
+            f"pad: pad={amounts} must hold two numbers (before, after) for each padded axis, last axis first; input is {x.shape}"
         )
     given = [(amounts[i], amounts[i + 1]) for i in range(0, len(amounts), 2)]
     pairs = ([(0, 0)] * (x.ndim - len(given))) + given[::-1]
     for n, (before, after) in zip(x.shape, pairs, strict=True):
-        if n + before + after < 0 or min(before, 0) + min(after, 0) < -n:
-            raise ValueError(f"pad: pad={tuple(amounts)} crops more than there is; input is {x.shape}")
+        if n + before + after < 0 or (min(before, 0) + min(after, 0) < -n and mode != "replicate"):
+            raise ValueError(f"pad: pad={amounts} crops more than there is; input is {x.shape}")
     if mode == "constant":
         return ConstantPad(pairs, 0 if value is None else value)(x)
-    if mode == "reflect":
-        for n, (before, after) in zip(x.shape, pairs, strict=True):
-            if max(before, after) >= n and max(before, after) > 0:
-                raise ValueError(
-                    f"pad: reflecting {max(before, after)} positions needs an axis longer than that, but the axis has {n}; "
-                    f"input is {x.shape}"
-                )
-        cropping = [(min(a, 0), min(b, 0)) for a, b in pairs]
-        if any(pair != (0, 0) for pair in cropping):
-            x = ConstantPad(cropping, 0)(x)
-        return ReflectPad([(max(a, 0), max(b, 0)) for a, b in pairs])(x)
-    raise ValueError(f"pad: mode={mode!r} is unknown; use 'constant' or 'reflect'")
+    if mode not in MODES:
+        raise ValueError(f"pad: mode={mode!r} is unknown; use 'constant', {', '.join(map(repr, MODES))}")
+    if value is not None and value != 0:
+        raise ValueError(f"pad: value={value} means nothing with mode={mode!r}; leave it out")
+    for n, (before, after) in zip(x.shape, pairs, strict=True):
+        longest = max(before, after)
+        if longest > 0 and longest > {"reflect": n - 1, "circular": n + min(before, 0) + min(after, 0)}.get(mode, longest * n):
+            asks = {
+                "reflect": f"reflecting {longest} positions needs an axis longer than that",
+                "replicate": "replicating needs an edge",
+                "circular": f"going round {longest} positions needs an axis at least that long, after cropping",
+            }[mode]
+            raise ValueError(f"pad: {asks}, but the axis has {n}; pad={amounts}, input is {x.shape}")
+    return MODES[mode](pairs)(x)
+
+
+def constant_pad_nd(input: Any, pad: Sequence[int], value: float = 0) -> Tensor:
+    """The constant mode of `pad`, under the name it has beside the functional interface in PyTorch."""
+    return _pad(input, pad, "constant", value)
+
+
+_pad = pad  # under a name that no argument hides

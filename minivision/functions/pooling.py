@@ -1,4 +1,4 @@
-"""Max and average pooling, and max unpooling, over any number of spatial axes.
+"""Max and average pooling over any number of spatial axes.
 
 Each loops over the positions inside the window (the taps), never over output positions: a tap meets all windows at once as one
 strided slice.
@@ -15,10 +15,11 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
+from minivision.functions.arithmetic import pow
 from minivision.functions.convolution.faces import tap_slices
-from minivision.functions.convolution.geometry import Window, axis_name, output_size, per_axis, sliding_window, span
+from minivision.functions.convolution.geometry import Window, output_size, per_axis, sliding_window, span
 from minivision.functions.layout import channels_first, channels_last, padded, unpadded_region
-from minivision.functions.operands import as_tensor, index_array, need_float, need_same_device
+from minivision.functions.operands import as_tensor, need_float
 
 
 class _Pool(Function):
@@ -40,7 +41,7 @@ class _Pool(Function):
                 raise ValueError(
                     f"{self.op}: padding {p} must be at most half of kernel_size {k}, or a window could see nothing but padding"
                 )
-        stride = self.kernel if self.stride is None else self.stride
+        stride = self.kernel if self.stride in (None, (), []) else self.stride
         window = sliding_window(self.op, self.kernel, stride, pads, self.dilation)
         if self.ceil_mode:
             window = _extended(window, size, self.kernel)
@@ -158,61 +159,6 @@ class AvgPool(_Pool):
         return xp.asarray(divisor.astype(dtype))[..., None]
 
 
-class MaxUnpool(Function):
-    """y = 0 except y[n,c,indices[n,c,o]] = x[n,c,o];  dx gathers dy at the same places.
-
-    Where an index occurs twice (overlapping pooling windows), the last one in row-major order is written and both gather, as in
-    PyTorch: the gradient is then not that of the forward.
-    """
-
-    def __init__(self, indices: Array, size: tuple[int, ...]):
-        self.indices, self.size = indices, size
-
-    def forward(self, x: Array) -> Array:
-        xp = xp_of(x, self.indices)
-        self.shape = x.shape
-        y = xp.zeros((*x.shape[:2], math.prod(self.size)), x.dtype)
-        xp.put_along_axis(y, _flat_plane(self.indices), _flat_plane(x), axis=2)
-        return y.reshape(*x.shape[:2], *self.size)
-
-    def backward(self, dy: Array) -> Array:
-        return xp_of(dy).take_along_axis(_flat_plane(dy), _flat_plane(self.indices), axis=2).reshape(self.shape)
-
-
-def _flat_plane(x: Array) -> Array:
-    """(N, C, H, W) -> (N, C, H W)"""
-    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
-
-
-class AdaptiveAvgPool(Function):
-    """y[..., i] = mean of x over the bin [floor(i L / P), ceil((i + 1) L / P)), one matrix per axis"""
-
-    def __init__(self, out: tuple[int, ...]):
-        self.out = out
-
-    def forward(self, x: Array) -> Array:
-        self.bins = [_bin_matrix(n, p) for n, p in zip(x.shape[2:], self.out, strict=True)]
-        return _along_each_axis(x, self.bins)
-
-    def backward(self, dy: Array) -> Array:
-        return _along_each_axis(dy, [m.T for m in self.bins])
-
-
-def _bin_matrix(size: int, bins: int) -> np.ndarray:
-    matrix = np.zeros((bins, size))
-    for i in range(bins):
-        start, stop = i * size // bins, -(-(i + 1) * size // bins)
-        matrix[i, start:stop] = 1 / (stop - start)
-    return matrix
-
-
-def _along_each_axis(x: Array, matrices: Sequence[np.ndarray]) -> Array:
-    xp = xp_of(x)
-    for axis, matrix in enumerate(matrices, start=2):
-        x = xp.moveaxis(xp.tensordot(x, xp.asarray(matrix.astype(x.dtype)), axes=((axis,), (1,))), -1, axis)
-    return x
-
-
 # ---- what users call ----
 
 
@@ -256,7 +202,7 @@ def _max_pool(
     op: str, ndim: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
     return_indices: bool,
 ) -> Any:  # fmt: skip
-    x, single = _pool_input(op, ndim, input)
+    x, single = pool_input(op, ndim, input)
     function = MaxPool(kernel_size, stride, padding, dilation, ceil_mode, op)
     y = function(x)
     if not return_indices:
@@ -296,74 +242,47 @@ def _avg_pool(
     op: str, ndim: int, input: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, include_pad: bool,
     override: int | None,
 ) -> Tensor:  # fmt: skip
-    x, single = _pool_input(op, ndim, input)
+    x, single = pool_input(op, ndim, input)
     if override == 0:
         raise ValueError(f"{op}: divisor_override must not be 0")
     y = AvgPool(kernel_size, stride, padding, ceil_mode, include_pad, override, op)(x)
     return y.squeeze(0) if single else y
 
 
-def adaptive_avg_pool2d(input: Any, output_size: Any) -> Tensor:
-    """The mean over a grid of `output_size` (h, w) bins; bin i spans floor(i H / h) .. ceil((i + 1) H / h), so bins may overlap.
+def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+    """As `lp_pool2d`, over inputs (N, C, L)."""
+    return _lp_pool("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
 
-    Input (N, C, H, W) or (C, H, W). An entry of None keeps that length.
+
+def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+    """(sum of x^p over each window)^(1/p), p being `norm_type`: the sum for p = 1, the largest |x| for p = inf.
+
+    Input (N, C, H, W) or (C, H, W); the stride is the kernel size unless given. As in PyTorch, x^p is not |x|^p, and a window of
+    zeros has no finite gradient for p > 1. Raises ValueError when the window does not fit, and for p = 0.
     """
-    x, single = _pool_input("adaptive_avg_pool2d", 2, input)
-    wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * 2
-    out = tuple(n if p is None else int(p) for n, p in zip(x.shape[2:], wanted, strict=False))
-    if len(wanted) != 2 or min(out) < 1:
-        raise ValueError(f"adaptive_avg_pool2d: output_size {output_size} must be a positive int, or two of them (h, w)")
-    y = AdaptiveAvgPool(out)(x)
-    return y.squeeze(0) if single else y
+    return _lp_pool("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-def max_unpool2d(
-    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Sequence[int] | None = None
-) -> Tensor:
-    """Put each value where its maximum stood, zeros elsewhere: the partner of `max_pool2d(..., return_indices=True)`.
-
-    Parameters
-    ----------
-    input, indices: (N, C, H, W) or (C, H, W); indices are flat positions in the output plane.
-    kernel_size, stride, padding: those of the pooling.
-    output_size: the size before pooling, (H, W) or the whole shape; needed where several sizes pool to one. Each length must lie
-        within one stride of (H - 1) stride - 2 padding + kernel_size, the default.
-
-    Raises ValueError for an output size outside that interval and for indices outside the plane. An index that occurs twice (from
-    overlapping windows) keeps the last value written.
-    """
-    op = "max_unpool2d"
-    x, single = _pool_input(op, 2, input)
-    need_same_device(op, input=x, indices=indices)
-    where = index_array(indices)
-    if where.dtype.kind not in "iu":
-        raise TypeError(f"{op}: indices are {where.dtype}, but must be integers from max_pool2d(..., return_indices=True)")
-    if single:
-        where = where[None]
-    if where.shape != x.shape:
-        raise ValueError(f"{op}: indices have shape {where.shape}, but input has {x.shape}; both come from one max_pool2d")
-    kernel = per_axis(op, "kernel_size", kernel_size, 2, minimum=1)
-    strides = kernel if stride is None else per_axis(op, "stride", stride, 2, minimum=1)
-    pads = per_axis(op, "padding", padding, 2)
-    default = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[2:], strides, pads, kernel, strict=True))
-    size = default
-    if output_size is not None:
-        size = tuple(int(n) for n in tuple(output_size)[-2:])
-        for axis, (n, d, s) in enumerate(zip(size, default, strides, strict=True)):
-            if not d - s < n < d + s:
-                raise ValueError(
-                    f"{op}: output_size {n} along {axis_name(axis, 2)} is outside [{d - s + 1}, {d + s - 1}], the sizes that "
-                    f"pool to {x.shape[2 + axis]}"
-                )
-    plane = size[0] * size[1]
-    if where.size and (int(where.min()) < 0 or int(where.max()) >= plane):
-        worst = int(where.max()) if int(where.max()) >= plane else int(where.min())
-        raise ValueError(f"{op}: index {worst} lies outside the output plane {size} of {plane} positions; pass the output_size")
-    y = MaxUnpool(where, size)(x)
-    return y.squeeze(0) if single else y
+def lp_pool3d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+    """As `lp_pool2d`, over volumes (N, C, D, H, W)."""
+    return _lp_pool("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-def _pool_input(op: str, ndim: int, input: Any) -> tuple[Tensor, bool]:
+def _lp_pool(op: str, ndim: int, input: Any, p: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
+    if p == 0:
+        raise ValueError(f"{op}: norm_type must not be 0")
+    x = as_tensor(op, "input", input)
+    if math.isinf(p):
+        largest = _max_pool(op, ndim, abs(x) if p > 0 else -abs(x), kernel_size, stride, 0, 1, ceil_mode, False)
+        return largest if p > 0 else -largest
+    kernel = per_axis(op, "kernel_size", kernel_size, ndim, minimum=1)
+    mean = _avg_pool(op, ndim, pow(x, p), kernel, stride, 0, ceil_mode, True, None)
+    mean = mean * (mean != 0)  # the values stay; PyTorch's gradient is 0 where the mean is
+    return pow(mean * math.prod(kernel), 1 / p)
+
+
+def pool_input(op: str, ndim: int, input: Any) -> tuple[Tensor, bool]:
+    """The input with a batch axis, and whether that had to be added."""
     x = as_tensor(op, "input", input)
     need_float(op, input=x)
     names = {1: "L", 2: "H, W", 3: "D, H, W"}[ndim]

@@ -9,6 +9,7 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
+from minivision.functions.arithmetic import maximum, minimum, where
 from minivision.functions.operands import as_tensor, axes, axis, need_float
 
 Dim = int | Sequence[int] | None
@@ -64,8 +65,11 @@ class Var(_Reduction):
     def forward(self, x: Array) -> Array:
         self.centred = x - x.mean(axis=self.axes, keepdims=True)
         degrees = self.count(x.shape) - self.correction
-        self.share = 1 / degrees if degrees > 0 else float("nan")  # too few values have no variance
-        return (self.centred * self.centred).sum(axis=self.axes, keepdims=self.keepdim) * self.share
+        self.share = 1 / degrees if degrees > 0 else float("inf")
+        total = (self.centred * self.centred).sum(axis=self.axes, keepdims=self.keepdim)
+        if degrees > 0:
+            return total * self.share
+        return xp_of(x).where(total == 0, total + float("nan"), total + self.share)  # too few values have no variance
 
     def backward(self, dy: Array) -> Array:
         return self.spread(dy * (2 * self.share), self.centred.shape) * self.centred
@@ -205,20 +209,46 @@ def mean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = Non
     return Mean(axes("mean", dim, x.ndim), keepdim)(x)
 
 
-def var(input: Any, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1) -> Tensor:
+def var(
+    input: Any, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = 1
+) -> Tensor:
     """The variance over `dim`, divided by n - `correction` (1: unbiased, 0: the mean square deviation)."""
-    return _deviation("var", Var, input, dim, correction if unbiased is None else int(unbiased), keepdim)
+    return _deviation("var", Var, input, dim, unbiased, keepdim, correction)
 
 
-def std(input: Any, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1) -> Tensor:
+def std(
+    input: Any, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = 1
+) -> Tensor:
     """The standard deviation over `dim`: the square root of `var`; where it is 0, so is its gradient."""
-    return _deviation("std", Std, input, dim, correction if unbiased is None else int(unbiased), keepdim)
+    return _deviation("std", Std, input, dim, unbiased, keepdim, correction)
 
 
-def _deviation(op: str, function: type[Var], input: Any, dim: Dim, correction: float, keepdim: bool) -> Tensor:
+def var_mean(
+    input: Any, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = 1
+) -> tuple[Tensor, Tensor]:
+    """(var, mean) over `dim`."""
+    y = _deviation("var_mean", Var, input, dim, unbiased, keepdim, correction)
+    return y, mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+def std_mean(
+    input: Any, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = 1
+) -> tuple[Tensor, Tensor]:
+    """(std, mean) over `dim`."""
+    y = _deviation("std_mean", Std, input, dim, unbiased, keepdim, correction)
+    return y, mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+def _deviation(
+    op: str, function: type[Var], input: Any, dim: Dim, unbiased: bool | None, keepdim: bool, correction: float | None
+) -> Tensor:
     x = as_tensor(op, "input", input)
     need_float(op, input=x)
-    return function(axes(op, dim, x.ndim), keepdim, correction)(x)
+    if isinstance(dim, bool):  # PyTorch's other form: var(x, unbiased)
+        dim, unbiased = None, dim
+    if unbiased is not None:
+        correction = int(unbiased)
+    return function(axes(op, dim, x.ndim), keepdim, 1 if correction is None else correction)(x)
 
 
 def amax(input: Any, dim: Dim = (), keepdim: bool = False) -> Tensor:
@@ -245,11 +275,9 @@ def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 def _extreme(name: str, input: Any, dim: Any, keepdim: bool) -> Any:
-    from minivision.functions import arithmetic
-
     x = as_tensor(name, "input", input)
     if isinstance(dim, Tensor):
-        return getattr(arithmetic, f"{name}imum")(x, dim)
+        return (maximum if name == "max" else minimum)(x, dim)
     if dim is None:
         return (amax if name == "max" else amin)(x)
     along = axis(name, dim, x.ndim)
@@ -258,6 +286,45 @@ def _extreme(name: str, input: Any, dim: Any, keepdim: bool) -> Any:
     _not_empty(name, (along,), x)
     operation = MaxAlong if name == "max" else MinAlong
     return ValuesIndices(*operation(along, keepdim)(x))
+
+
+class MinMax(NamedTuple):
+    """What `aminmax` returns."""
+
+    min: Tensor
+    max: Tensor
+
+
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
+    """(min, max), as `amin` and `amax`."""
+    over = () if dim is None else dim
+    return MinMax(amin(input, over, keepdim), amax(input, over, keepdim))
+
+
+def nansum(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum over `dim` of what is not NaN."""
+    return sum(_numbers("nansum", input), dim, keepdim, dtype=dtype)
+
+
+def nanmean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean over `dim` of what is not NaN."""
+    x = as_tensor("nanmean", "input", input)
+    x = x if dtype is None else x.to(dtype)
+    need_float("nanmean", input=x)
+    numbers = Tensor._wrap((x.array == x.array).astype(x.dtype))
+    return sum(_numbers("nanmean", x), dim, keepdim) / sum(numbers, dim, keepdim)
+
+
+def _numbers(op: str, input: Any) -> Tensor:
+    """The input with 0 in the place of NaN."""
+    x = as_tensor(op, "input", input)
+    return where(Tensor._wrap(x.array == x.array), x, 0) if x.is_floating_point() else x
+
+
+def count_nonzero(input: Any, dim: Dim = None) -> Tensor:
+    """How many elements (along `dim`) are not 0: int64, without gradient."""
+    x = as_tensor("count_nonzero", "input", input).array
+    return Tensor._wrap(xp_of(x).asarray((x != 0).sum(axis=axes("count_nonzero", dim, x.ndim)).astype(np.int64)))
 
 
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -273,6 +340,8 @@ def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
 def _arg(name: str, input: Any, dim: int | None, keepdim: bool) -> Tensor:
     x = as_tensor(name, "input", input)
     along = None if dim is None else axis(name, dim, x.ndim)
+    if x.ndim == 0:
+        along = None
     _not_empty(name, tuple(range(x.ndim)) if along is None else (along,), x)
     xp = xp_of(x.array)
     position = xp.asarray(getattr(x.array, name)(axis=along)).astype(np.int64)
@@ -286,30 +355,6 @@ def logsumexp(input: Any, dim: Dim, keepdim: bool = False) -> Tensor:
     x = as_tensor("logsumexp", "input", input)
     need_float("logsumexp", input=x)
     return LogSumExp(axes("logsumexp", dim, x.ndim), keepdim)(x)
-
-
-def norm(input: Any, p: float | str = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """The Euclidean norm (p = 2) or the sum of absolute values (p = 1) over `dim`; the gradient of the 2-norm at 0 is 0."""
-    x = as_tensor("norm", "input", input)
-    need_float("norm", input=x)
-    if p in (2, "fro"):
-        return Norm(axes("norm", dim, x.ndim), keepdim)(x)
-    if p == 1:
-        return sum(x.abs(), dim, keepdim)
-    raise ValueError(f"norm: p={p!r} is not supported; use 1 or 2")
-
-
-class Norm(_Reduction):
-    """y = sqrt(sum of x^2);  dx = dy x / y, and 0 where y = 0"""
-
-    def forward(self, x: Array) -> Array:
-        xp = xp_of(x)
-        self.x = x
-        self.y = xp.sqrt((x * x).sum(axis=self.axes, keepdims=self.keepdim))
-        return self.y
-
-    def backward(self, dy: Array) -> Array:
-        return self.spread(dy / _nonzero(self.y), self.x.shape) * self.x
 
 
 def all(input: Any, dim: Dim = None, keepdim: bool = False) -> Tensor:

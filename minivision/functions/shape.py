@@ -11,7 +11,7 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, check_same_device, is_array, scatter_add, xp_of
-from minivision.functions.operands import as_tensor, axes, axis
+from minivision.functions.operands import as_tensor, axes, axis, check_broadcast
 
 
 class Reshape(Function):
@@ -71,12 +71,12 @@ class Index(Function):
 
     def forward(self, x: Array) -> Array:
         self.shape = x.shape
-        view, gather = select(x, self.index)
+        view, gather = partial_view(x, self.index)
         return view[gather] if gather else view
 
     def backward(self, dy: Array) -> Array:
         dx = xp_of(dy).zeros(self.shape, dy.dtype)
-        view, gather = select(dx, self.index)
+        view, gather = partial_view(dx, self.index)
         if any(is_array(entry) and entry.dtype != bool for entry in gather):
             scatter_add(view, gather, dy)  # index arrays may name an element twice
         else:
@@ -84,7 +84,7 @@ class Index(Function):
         return dx
 
 
-def select(x: Array, index: tuple[Any, ...]) -> tuple[Array, tuple[Any, ...]]:
+def partial_view(x: Array, index: tuple[Any, ...]) -> tuple[Array, tuple[Any, ...]]:
     """The view of x that the integers, slices and None of an index choose, and the rest of the index, to be applied to it.
 
     Applied in one go, NumPy counts an integer beside index arrays as one more index array and moves axes; PyTorch does not.
@@ -178,7 +178,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def squeeze(input: Any, dim: Any = None) -> Tensor:
     """Without the axes of length 1 (all, or those of `dim` that have it)."""
     x = as_tensor("squeeze", "input", input)
-    named = axes("squeeze", dim, x.ndim)
+    named = () if dim == () else axes("squeeze", dim, x.ndim)
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if n != 1 or i not in named))
 
 
@@ -226,6 +226,14 @@ def expand(input: Any, *sizes: Any) -> Tensor:
     if extra < 0 or any(n < 0 or (o not in (1, n)) for n, o in zip(new, old, strict=True)):
         raise ValueError(f"expand: shape {x.shape} cannot be expanded to {wanted}; only axes of length 1 can be repeated")
     return Expand(new)(x)
+
+
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+    """The tensors, each expanded to the shape that all have in common."""
+    given = [as_tensor("broadcast_tensors", f"tensors[{i}]", x) for i, x in enumerate(tensors)]
+    check_broadcast("broadcast_tensors", [x.shape for x in given])
+    shape = np.broadcast_shapes(*(x.shape for x in given))
+    return tuple(x if x.shape == shape else expand(x, shape) for x in given)
 
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
@@ -336,10 +344,11 @@ def narrow(input: Any, dim: int, start: int, length: int) -> Tensor:
     return Index((slice(None),) * along + (slice(start, start + length),))(x)
 
 
-def flip(input: Any, *dims: Any) -> Tensor:
-    """The tensor with the given axes reversed."""
+def flip(input: Any, *axes_: Any, dims: Any = None) -> Tensor:
+    """The tensor with the given axes reversed: `flip(x, 0, 1)`, `flip(x, (0, 1))` or `flip(x, dims=(0, 1))`."""
     x = as_tensor("flip", "input", input)
-    return Flip(axes("flip", _shape_arguments(dims), x.ndim))(x)
+    named = _shape_arguments(axes_) if dims is None else _shape_arguments((dims,))
+    return Flip(axes("flip", named, x.ndim))(x) if named else x.clone()
 
 
 def center_crop(input: Any, output_size: int | Sequence[int]) -> Tensor:

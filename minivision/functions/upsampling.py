@@ -1,6 +1,6 @@
-"""Interpolation. Along one axis it is a sparse matrix: each output position is a weighted sum of a few input positions.
+"""Interpolation: an image is resized one axis after the other, each by a sparse matrix; the gradient applies the transposed ones.
 
-An image is interpolated one axis after the other; the gradient applies the transposed matrices.
+Bed of nails, the upsampling that leaves gaps.
 """
 
 from __future__ import annotations
@@ -8,53 +8,24 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
+from minivision.functions.adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from minivision.functions.axis_matrix import (
+    AxisMatrix,
+    antialiased_matrix,
+    cubic_matrix,
+    keys_kernel,
+    linear_matrix,
+    nearest_exact_matrix,
+    nearest_matrix,
+    triangle_kernel,
+)
+from minivision.functions.convolution.geometry import per_axis
 from minivision.functions.layout import channels_first, channels_last
 from minivision.functions.operands import as_tensor, need_float
-
-
-class AxisMatrix(NamedTuple):
-    """A sparse (out, in) matrix, row by row: y[j] = sum over t of weights[j, t] * x[sources[j, t]]."""
-
-    sources: np.ndarray  # (out, taps) int
-    weights: np.ndarray  # (out, taps) float64
-    columns: int  # the input length
-
-    def dense(self) -> np.ndarray:
-        """The (out, in) matrix written out."""
-        matrix = np.zeros((len(self.sources), self.columns))
-        np.add.at(matrix, (np.arange(len(self.sources))[:, None], self.sources), self.weights)
-        return matrix
-
-    def transposed(self) -> AxisMatrix:
-        """The (in, out) matrix: which outputs each input took part in."""
-        j, t = np.nonzero(self.weights)
-        source, weight = self.sources[j, t], self.weights[j, t]
-        order = np.argsort(source, kind="stable")
-        j, source, weight = j[order], source[order], weight[order]
-        uses = np.bincount(source, minlength=self.columns)
-        place = np.arange(len(source)) - np.repeat(np.cumsum(uses) - uses, uses)  # 0, 1, ... within each source
-        sources = np.zeros((self.columns, max(uses.max(initial=0), 1)), np.int64)
-        weights = np.zeros(sources.shape)
-        sources[source, place], weights[source, place] = j, weight
-        return AxisMatrix(sources, weights, len(self.sources))
-
-    def apply(self, x: Array, axis: int) -> Array:
-        """The matrix times x along one axis."""
-        xp = xp_of(x)
-        along = [-1 if i == axis else 1 for i in range(x.ndim)]
-        y = None
-        for tap in range(self.sources.shape[1]):
-            taken = xp.take(x, xp.asarray(self.sources[:, tap]), axis=axis)
-            if (self.weights[:, tap] != 1).any():
-                taken *= xp.asarray(self.weights[:, tap].astype(x.dtype)).reshape(along)
-            y = taken if y is None else y.__iadd__(taken)
-        return y
 
 
 class Interpolate(Function):
@@ -77,35 +48,38 @@ def _apply(x: Array, matrices: Sequence[AxisMatrix]) -> Array:
     return channels_first(y)
 
 
-def nearest_matrix(size: int, out: int, scale: float | None = None) -> AxisMatrix:
-    """Output j takes input floor(j in/out), or floor(j / scale)."""
-    j = np.arange(out)
-    if scale is None:
-        sources = j * size // out
-    else:  # single precision, as in PyTorch: where j / scale is nearly an integer, rounding decides
-        sources = np.minimum(np.floor(j.astype(np.float32) * np.float32(1 / scale)).astype(np.int64), size - 1)
-    return AxisMatrix(sources[:, None], np.ones((out, 1)), size)
+class BedOfNails(Function):
+    """y[n,c,k i] = x[n,c,i], zero between;  dx[n,c,i] = dy[n,c,k i]: the transpose of taking every k-th pixel"""
+
+    def __init__(self, steps: Sequence[int]):
+        self.steps = steps
+
+    def forward(self, x: Array) -> Array:
+        size = [n * k for n, k in zip(x.shape[2:], self.steps, strict=True)]
+        y = xp_of(x).zeros((*x.shape[:2], *size), x.dtype)
+        y[self._nails()] = x
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        return dy[self._nails()]
+
+    def _nails(self) -> tuple[Any, ...]:
+        return (..., *(slice(None, None, k) for k in self.steps))
 
 
-def linear_matrix(size: int, out: int, align_corners: bool = False, scale: float | None = None) -> AxisMatrix:
-    """Output j lies at `src` between two inputs, which share it: 1 - t for the left one, t for the right one.
+# ---- what users call ----
 
-    align_corners=False: pixels are cells, src = (j + 1/2) in/out - 1/2, and positions outside the first and last centre take
-    the border value. align_corners=True: pixels are points, src = j (in - 1) / (out - 1).
-    """
-    j = np.arange(out)
-    if align_corners:
-        source = j * ((size - 1) / (out - 1)) if out > 1 else np.zeros(1)
-    else:
-        source = np.maximum((j + 0.5) * (size / out if scale is None else 1 / scale) - 0.5, 0)
-    left = np.minimum(np.floor(source).astype(np.int64), size - 1)
-    right = np.minimum(left + 1, size - 1)
-    t = np.where(right == left, 0.0, source - left)
-    return AxisMatrix(np.stack([left, right], axis=1), np.stack([1 - t, t], axis=1), size)
-
-
-MODES = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "trilinear": "linear"}
-AXES_OF_MODE = {"linear": 1, "bilinear": 2, "trilinear": 3}
+# mode: (the matrix of an axis, for how many spatial axes; None: any)
+MODES: dict[str, tuple[str, int | None]] = {
+    "nearest": ("nearest", None),
+    "nearest-exact": ("nearest-exact", None),
+    "area": ("area", None),
+    "linear": ("linear", 1),
+    "bilinear": ("linear", 2),
+    "trilinear": ("linear", 3),
+    "bicubic": ("cubic", 2),
+}
+AREA = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
 
 def interpolate(
@@ -115,6 +89,7 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor:
     """Resize the spatial axes; `align_corners` is False unless given, which means that pixels are cells, not points.
 
@@ -124,9 +99,14 @@ def interpolate(
     size: the output size, an int or one per axis; or else
     scale_factor: a float or one per axis; the output size is floor(length * factor), and positions are scaled by the factor as
         given unless `recompute_scale_factor` takes it from the sizes.
-    mode: "nearest", or "linear" / "bilinear" / "trilinear" for 1, 2 or 3 spatial axes.
+    mode: "nearest", output j takes input floor(j in/out); "nearest-exact", the input under the output's centre, as other
+        libraries have it; "area", the mean of the inputs that the output covers; "linear" / "bilinear" / "trilinear" for 1, 2 or
+        3 spatial axes; "bicubic" for images, Keys' kernel with a = -3/4.
+    align_corners: for the linear and cubic modes: whether the centres of the corner pixels stay where they are.
+    antialias: for "bilinear" and "bicubic" (then a = -1/2): when shrinking, let every input pixel count, as Pillow does.
 
-    Raises ValueError for an unknown mode, one that does not fit the number of axes, and for both or neither of size and factor.
+    Raises ValueError for an unknown mode, one that does not fit the number of axes or the other arguments, and for both or
+    neither of size and factor.
     """
     op = "interpolate"
     x = as_tensor(op, "input", input)
@@ -134,17 +114,15 @@ def interpolate(
     spatial = x.ndim - 2
     if spatial not in (1, 2, 3):
         raise ValueError(f"{op}: input has shape {x.shape}, but must be (N, C, L), (N, C, H, W) or (N, C, D, H, W)")
-    if mode not in MODES:
-        raise ValueError(f"{op}: mode={mode!r} is unknown; use one of {', '.join(map(repr, MODES))}")
-    if AXES_OF_MODE.get(mode, spatial) != spatial:
-        fitting = next(name for name, n in AXES_OF_MODE.items() if n == spatial)
-        raise ValueError(
-            f"{op}: mode={mode!r} is for {AXES_OF_MODE[mode]} spatial axes, but input {x.shape} has {spatial}; use {fitting!r}"
-        )
-    if align_corners is not None and mode == "nearest":
-        raise ValueError(f"{op}: align_corners means nothing with mode='nearest'; leave it out")
+    kind = _kind_of_mode(mode, x.shape)
+    if align_corners is not None and kind in ("nearest", "nearest-exact", "area"):
+        raise ValueError(f"{op}: align_corners means nothing with mode={mode!r}; leave it out")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(f"{op}: antialias is for mode='bilinear' and mode='bicubic', not {mode!r}; leave it out")
     if (size is None) == (scale_factor is None):
         raise ValueError(f"{op}: give either size or scale_factor (got size={size}, scale_factor={scale_factor})")
+    if size is not None and recompute_scale_factor:
+        raise ValueError(f"{op}: recompute_scale_factor means nothing with size={size}; give scale_factor, or leave it out")
 
     lengths = x.shape[2:]
     scales: Sequence[float | None]
@@ -154,16 +132,72 @@ def interpolate(
     else:
         factors = _one_per_axis(op, "scale_factor", scale_factor, spatial)
         out = tuple(math.floor(n * f) for n, f in zip(lengths, factors, strict=True))
-        scales = [None] * spatial if recompute_scale_factor else factors
+        scales = [None] * spatial if recompute_scale_factor else [float(f) for f in factors]
+    out = tuple(int(n) for n in out)
     if min(out) < 1 or min(lengths) < 1:
         raise ValueError(f"{op}: cannot resize {tuple(lengths)} to {tuple(out)}; every length must be at least 1")
-    matrices = [_matrix(MODES[mode], n, int(o), bool(align_corners), s) for n, o, s in zip(lengths, out, scales, strict=True)]
-    return Interpolate(matrices)(x)
+    if kind == "area":
+        return AREA[spatial](x, out)
+    kind = f"smooth {kind}" if antialias else kind
+    return Interpolate([_matrix(kind, n, o, bool(align_corners), s) for n, o, s in zip(lengths, out, scales, strict=True)])(x)
+
+
+def upsample(
+    input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+) -> Tensor:
+    """The older name of `interpolate`."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """`interpolate` with mode="nearest"."""
+    return interpolate(input, size, scale_factor)
+
+
+def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """`interpolate` with mode="bilinear" and align_corners=True, which the shorter name always meant in PyTorch."""
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
+
+
+def bed_of_nails(input: Any, scale_factor: int | Sequence[int]) -> Tensor:
+    """Write each value at the first corner (top left) of a cell of `scale_factor` pixels, zeros elsewhere.
+
+    Input (N, C, L), (N, C, H, W) or (N, C, D, H, W), of any dtype; `scale_factor` is an int, or one per spatial axis. It is the
+    transposed convolution whose kernel is 1 at its first position, and the transpose of x[..., ::k, ::k].
+
+    Raises ValueError for other shapes and for factors below 1.
+    """
+    op = "bed_of_nails"
+    x = as_tensor(op, "input", input)
+    if x.ndim not in (3, 4, 5):
+        raise ValueError(f"{op}: input has shape {x.shape}, but must be (N, C, L), (N, C, H, W) or (N, C, D, H, W)")
+    return BedOfNails(per_axis(op, "scale_factor", scale_factor, x.ndim - 2, minimum=1))(x)
+
+
+def _kind_of_mode(mode: str, shape: Sequence[int]) -> str:
+    if mode not in MODES:
+        raise ValueError(f"interpolate: mode={mode!r} is unknown; use one of {', '.join(map(repr, MODES))}")
+    kind, axes = MODES[mode]
+    spatial = len(shape) - 2
+    if axes not in (None, spatial):
+        fitting = next(name for name, (_, n) in MODES.items() if n == spatial)
+        raise ValueError(
+            f"interpolate: mode={mode!r} is for {axes} spatial axes, but input {tuple(shape)} has {spatial}; use {fitting!r}"
+        )
+    return kind
 
 
 @functools.lru_cache(maxsize=256)
 def _matrix(kind: str, size: int, out: int, align_corners: bool, scale: float | None) -> AxisMatrix:
-    return nearest_matrix(size, out, scale) if kind == "nearest" else linear_matrix(size, out, align_corners, scale)
+    if kind == "nearest":
+        return nearest_matrix(size, out, scale)
+    if kind == "nearest-exact":
+        return nearest_exact_matrix(size, out, scale)
+    if kind == "smooth linear":
+        return antialiased_matrix(size, out, triangle_kernel, 1, align_corners, scale)
+    if kind == "smooth cubic":
+        return antialiased_matrix(size, out, functools.partial(keys_kernel, a=-0.5), 2, align_corners, scale)
+    return (linear_matrix if kind == "linear" else cubic_matrix)(size, out, align_corners, scale)
 
 
 def _one_per_axis(op: str, name: str, value: Any, axes: int) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from minivision.autograd import Tensor
 from minivision.functions import convolution as F
 from minivision.functions.convolution.geometry import Window, axis_name, per_axis, symmetric, transposed_output_size
 from minivision.functions.creation import empty
-from minivision.functions.padding import pad
+from minivision.functions.padding import MODES, pad
 from minivision.nn import init
 from minivision.nn.module import Module
 from minivision.nn.parameter import Parameter
@@ -75,8 +75,9 @@ class _Direct(_Convolution):
         self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
         groups: int = 1, bias: bool = True, padding_mode: str = "zeros",
     ):  # fmt: skip
-        if padding_mode not in ("zeros", "reflect"):
-            raise ValueError(f"{type(self).__name__}: padding_mode={padding_mode!r} is unknown; use 'zeros' or 'reflect'")
+        if padding_mode not in ("zeros", *MODES):
+            known = ", ".join(map(repr, ("zeros", *MODES)))
+            raise ValueError(f"{type(self).__name__}: padding_mode={padding_mode!r} is unknown; use one of {known}")
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         self.padding_mode = padding_mode
 

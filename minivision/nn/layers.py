@@ -1,9 +1,8 @@
-"""The layers that are one call of a function: activations, pooling, upsampling, dropout, linear."""
+"""The layers that are one call of a function: linear, activations, dropout."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from minivision.autograd import Tensor
@@ -132,151 +131,6 @@ class LogSoftmax(Softmax):
         return F.log_softmax(input, self.dim)
 
 
-# ---- pooling and upsampling ----
-
-
-class MaxPool2d(Module):
-    """The largest value of each window; see `functional.max_pool2d`."""
-
-    def __init__(
-        self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, return_indices: bool = False,
-        ceil_mode: bool = False,
-    ):  # fmt: skip
-        super().__init__()
-        self.kernel_size, self.padding, self.dilation = kernel_size, padding, dilation
-        self.stride = kernel_size if stride is None else stride
-        self.return_indices, self.ceil_mode = return_indices, ceil_mode
-
-    def forward(self, input: Tensor) -> Any:
-        return F.max_pool2d(
-            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
-        )
-
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"ceil_mode={self.ceil_mode}"
-        )
-
-
-class AvgPool2d(Module):
-    """The mean of each window; see `functional.avg_pool2d`."""
-
-    def __init__(
-        self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ):  # fmt: skip
-        super().__init__()
-        self.kernel_size, self.padding, self.ceil_mode = kernel_size, padding, ceil_mode
-        self.stride = kernel_size if stride is None else stride
-        self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.avg_pool2d(
-            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override
-        )
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
-
-class AdaptiveAvgPool2d(Module):
-    """The mean over a grid of `output_size` bins; see `functional.adaptive_avg_pool2d`."""
-
-    def __init__(self, output_size: Any):
-        super().__init__()
-        self.output_size = output_size
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(input, self.output_size)
-
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
-
-
-class MaxUnpool2d(Module):
-    """Values back to where their maxima stood; see `functional.max_unpool2d`."""
-
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0):
-        super().__init__()
-        self.kernel_size, self.padding = kernel_size, padding
-        self.stride = kernel_size if stride is None else stride
-
-    def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
-        return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
-
-class Upsample(Module):
-    """Resize by a factor or to a size; see `functional.interpolate`."""
-
-    def __init__(
-        self, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
-        recompute_scale_factor: bool | None = None,
-    ):  # fmt: skip
-        super().__init__()
-        self.size, self.scale_factor, self.mode, self.align_corners = size, scale_factor, mode, align_corners
-        self.recompute_scale_factor = recompute_scale_factor
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.interpolate(input, self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor)
-
-    def extra_repr(self) -> str:
-        target = f"size={self.size}" if self.scale_factor is None else f"scale_factor={self.scale_factor}"
-        return f"{target}, mode={self.mode!r}"
-
-
-class UpsamplingNearest2d(Upsample):
-    """Resize an image by repeating pixels."""
-
-    def __init__(self, size: Any = None, scale_factor: Any = None):
-        super().__init__(size, scale_factor, "nearest")
-
-
-class UpsamplingBilinear2d(Upsample):
-    """Resize an image bilinearly with align_corners=True, as PyTorch's layer of this name."""
-
-    def __init__(self, size: Any = None, scale_factor: Any = None):
-        super().__init__(size, scale_factor, "bilinear", align_corners=True)
-
-
-class _Pad2d(Module):
-    mode = "constant"
-
-    def __init__(self, padding: Any, value: float = 0.0):
-        super().__init__()
-        self.padding = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
-        self.value = value
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self.padding, self.mode, self.value if self.mode == "constant" else None)
-
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
-
-
-class ZeroPad2d(_Pad2d):
-    """Zeros around the image: an int, or (left, right, top, bottom)."""
-
-    def __init__(self, padding: Any):
-        super().__init__(padding)
-
-
-class ConstantPad2d(_Pad2d):
-    """A constant around the image: an int, or (left, right, top, bottom)."""
-
-
-class ReflectionPad2d(_Pad2d):
-    """The image mirrored at its edge: an int, or (left, right, top, bottom)."""
-
-    mode = "reflect"
-
-    def __init__(self, padding: Any):
-        super().__init__(padding)
-
-
 # ---- dropout ----
 
 
@@ -296,8 +150,29 @@ class Dropout(Module):
         return f"p={self.p}"
 
 
+class Dropout1d(Dropout):
+    """Sets whole channels of (N, C, L) to zero with probability p, in training."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout1d(input, self.p, self.training)
+
+
 class Dropout2d(Dropout):
     """Sets whole channels to zero with probability p, in training."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout2d(input, self.p, self.training)
+
+
+class Dropout3d(Dropout):
+    """Sets whole channels of (N, C, D, H, W) to zero with probability p, in training."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout3d(input, self.p, self.training)
+
+
+class AlphaDropout(Dropout):
+    """Dropout for networks of SELUs, in training; see `functional.alpha_dropout`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.alpha_dropout(input, self.p, self.training)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from minivision.autograd import Tensor
@@ -19,6 +21,7 @@ class _BatchNorm(Module):
     """
 
     axes: tuple[int, ...]
+    shape: str
 
     def __init__(
         self,
@@ -40,8 +43,7 @@ class _BatchNorm(Module):
     def forward(self, input: Tensor) -> Tensor:
         name = type(self).__name__
         if input.ndim not in self.axes or input.shape[1] != self.num_features:
-            shape = "(N, C, H, W)" if self.axes == (4,) else "(N, C) or (N, C, L)"
-            raise ValueError(f"{name}: input has shape {input.shape}, but must be {shape} with C = {self.num_features}")
+            raise ValueError(f"{name}: input has shape {input.shape}, but must be {self.shape} with C = {self.num_features}")
         use_batch = self.training or self.running_mean is None
         momentum = self.momentum
         if self.training and self.num_batches_tracked is not None:
@@ -68,12 +70,21 @@ class BatchNorm1d(_BatchNorm):
     """Batch normalisation of (N, C) or (N, C, L)."""
 
     axes = (2, 3)
+    shape = "(N, C) or (N, C, L)"
 
 
 class BatchNorm2d(_BatchNorm):
     """Batch normalisation of images (N, C, H, W)."""
 
     axes = (4,)
+    shape = "(N, C, H, W)"
+
+
+class BatchNorm3d(_BatchNorm):
+    """Batch normalisation of volumes (N, C, D, H, W)."""
+
+    axes = (5,)
+    shape = "(N, C, D, H, W)"
 
 
 class GroupNorm(Module):
@@ -100,17 +111,103 @@ class GroupNorm(Module):
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
 
 
-class InstanceNorm2d(Module):
-    """Normalises each channel of each image by itself; no running statistics."""
+class _InstanceNorm(Module):
+    """Normalises each channel of each sample by itself; see `functional.instance_norm`. A missing batch axis is allowed.
 
-    def __init__(self, num_features: int, eps: float = 1e-5, affine: bool = False):
+    With `track_running_stats`, evaluation uses running statistics in the place of the sample's own.
+    """
+
+    axes: int
+    shape: str
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = False,
+        track_running_stats: bool = False,
+    ):  # fmt: skip
         super().__init__()
-        self.num_features, self.eps, self.affine = num_features, eps, affine
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
         self.register_parameter("weight", Parameter(ones(num_features)) if affine else None)
         self.register_parameter("bias", Parameter(zeros(num_features)) if affine else None)
+        self.register_buffer("running_mean", zeros(num_features) if track_running_stats else None)
+        self.register_buffer("running_var", ones(num_features) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", zeros((), dtype=np.int64) if track_running_stats else None)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.instance_norm(input, weight=self.weight, bias=self.bias, eps=self.eps)
+        batched = input.ndim == self.axes
+        if input.ndim not in (self.axes - 1, self.axes) or input.shape[-self.axes + 1] != self.num_features:
+            raise ValueError(
+                f"{type(self).__name__}: input has shape {input.shape}, but must be {self.shape}, with or without N, and with "
+                f"C = {self.num_features}"
+            )
+        own = self.training or not self.track_running_stats
+        y = F.instance_norm(
+            input if batched else input.unsqueeze(0), self.running_mean, self.running_var, self.weight, self.bias, own,
+            self.momentum, self.eps,
+        )  # fmt: skip
+        return y if batched else y.squeeze(0)
 
     def extra_repr(self) -> str:
-        return f"{self.num_features}, eps={self.eps}, affine={self.affine}"
+        return f"{self.num_features}, eps={self.eps}, affine={self.affine}, track_running_stats={self.track_running_stats}"
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Instance normalisation of (N, C, L)."""
+
+    axes = 3
+    shape = "(N, C, L)"
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Instance normalisation of images (N, C, H, W)."""
+
+    axes = 4
+    shape = "(N, C, H, W)"
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Instance normalisation of volumes (N, C, D, H, W)."""
+
+    axes = 5
+    shape = "(N, C, D, H, W)"
+
+
+class LayerNorm(Module):
+    """Normalises each sample over its last axes, of lengths `normalized_shape`; see `functional.layer_norm`."""
+
+    def __init__(
+        self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
+    ):
+        super().__init__()
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        affine = self.elementwise_affine
+        self.register_parameter("weight", Parameter(ones(self.normalized_shape)) if affine else None)
+        self.register_parameter("bias", Parameter(zeros(self.normalized_shape)) if affine and bias else None)
+
+    def reset_parameters(self) -> None:
+        """Weight 1, bias 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class LocalResponseNorm(Module):
+    """Divides each value by a power of the mean square over neighbouring channels; see `functional.local_response_norm`."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -12,7 +12,7 @@ from minivision import backend
 from minivision.autograd import Tensor
 from minivision.functions.convolution import conv2d
 from minivision.functions.loss import cross_entropy
-from minivision.functions.pooling import max_unpool2d
+from minivision.functions.unpooling import max_unpool2d
 from tests.helpers import assert_close, to_device, to_numpy
 
 

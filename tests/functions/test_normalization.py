@@ -48,7 +48,7 @@ def test_group_norm(groups, shape, rng, device):
     for _, arranged in layouts(x):
         assert_close(group_norm(tensor(arranged, device), groups, tensor(w, device), tensor(b, device)), expected, atol=1e-12)
     if groups == channels:
-        assert_close(instance_norm(tensor(x, device), tensor(w, device), tensor(b, device)), expected, atol=1e-12)
+        assert_close(instance_norm(tensor(x, device), weight=tensor(w, device), bias=tensor(b, device)), expected, atol=1e-12)
 
 
 def test_weight_or_bias_alone(rng, device):

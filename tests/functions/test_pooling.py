@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from minivision.autograd import Tensor
+from minivision.functions.adaptive_pooling import adaptive_avg_pool2d
 from minivision.functions.pooling import (
     MaxPool,
-    adaptive_avg_pool2d,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
     max_pool1d,
     max_pool2d,
     max_pool3d,
-    max_unpool2d,
 )
 from minivision.functions.shape import getitem
+from minivision.functions.unpooling import max_unpool2d
 from tests.functions import oracles
 from tests.helpers import assert_close, layouts, tie_free, to_device, to_numpy
 

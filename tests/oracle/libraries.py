@@ -33,7 +33,8 @@ def public_operations() -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
     for module in operation_modules():
         for name, value in vars(module).items():
-            if callable(value) and not name.startswith("_") and not isinstance(value, type) and hasattr(value, "__name__"):
+            own = getattr(value, "__module__", "").startswith("minivision.functions")
+            if callable(value) and own and not name.startswith("_") and not isinstance(value, type):
                 found.setdefault(name, value)
     return found
 

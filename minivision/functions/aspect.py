@@ -1,0 +1,20 @@
+"""The aspect ratio of a box as an angle, which the complete IoU compares."""
+
+from __future__ import annotations
+
+from minivision.autograd import Function
+from minivision.backend import Array, xp_of
+
+
+class AspectAngle(Function):
+    """y = atan(w / h);  dw = dy h / (w^2 + h^2),  dh = -dy w / (w^2 + h^2), both 0 for a box of size 0"""
+
+    def forward(self, w: Array, h: Array) -> Array:
+        self.w, self.h = w, h
+        return xp_of(w, h).arctan2(w, h)
+
+    def backward(self, dy: Array) -> tuple[Array, Array]:
+        xp = xp_of(dy)
+        square = self.w * self.w + self.h * self.h
+        share = xp.where(square > 0, dy / xp.where(square > 0, square, xp.ones_like(square)), xp.zeros_like(dy))
+        return share * self.h, -share * self.w

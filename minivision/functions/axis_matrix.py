@@ -1,0 +1,154 @@
+"""Interpolation along one axis as a sparse matrix: each output position is a weighted sum of a few input positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from minivision.backend import Array, xp_of
+
+
+class AxisMatrix(NamedTuple):
+    """A sparse (out, in) matrix, row by row: y[j] = sum over t of weights[j, t] * x[sources[j, t]]."""
+
+    sources: np.ndarray  # (out, taps) int
+    weights: np.ndarray  # (out, taps) float64
+    columns: int  # the input length
+
+    def dense(self) -> np.ndarray:
+        """The (out, in) matrix written out."""
+        matrix = np.zeros((len(self.sources), self.columns))
+        np.add.at(matrix, (np.arange(len(self.sources))[:, None], self.sources), self.weights)
+        return matrix
+
+    def transposed(self) -> AxisMatrix:
+        """The (in, out) matrix: which outputs each input took part in."""
+        j, t = np.nonzero(self.weights)
+        source, weight = self.sources[j, t], self.weights[j, t]
+        order = np.argsort(source, kind="stable")
+        j, source, weight = j[order], source[order], weight[order]
+        uses = np.bincount(source, minlength=self.columns)
+        place = np.arange(len(source)) - np.repeat(np.cumsum(uses) - uses, uses)  # 0, 1, ... within each source
+        sources = np.zeros((self.columns, max(uses.max(initial=0), 1)), np.int64)
+        weights = np.zeros(sources.shape)
+        sources[source, place], weights[source, place] = j, weight
+        return AxisMatrix(sources, weights, len(self.sources))
+
+    def apply(self, x: Array, axis: int) -> Array:
+        """The matrix times x along one axis."""
+        xp = xp_of(x)
+        along = [-1 if i == axis else 1 for i in range(x.ndim)]
+        y = None
+        for tap in range(self.sources.shape[1]):
+            taken = xp.take(x, xp.asarray(self.sources[:, tap]), axis=axis)
+            if (self.weights[:, tap] != 1).any():
+                taken *= xp.asarray(self.weights[:, tap].astype(x.dtype)).reshape(along)
+            y = taken if y is None else y.__iadd__(taken)
+        return y
+
+
+def nearest_matrix(size: int, out: int, scale: float | None = None) -> AxisMatrix:
+    """Output j takes input floor(j in/out), or floor(j / scale)."""
+    j = np.arange(out)
+    return _one_source(j * size // out if scale is None else _scaled_down(j, scale), size)
+
+
+def nearest_exact_matrix(size: int, out: int, scale: float | None = None) -> AxisMatrix:
+    """Output j takes the input under its centre, floor((j + 1/2) in/out), or floor((j + 1/2) / scale)."""
+    j = np.arange(out)
+    return _one_source((2 * j + 1) * size // (2 * out) if scale is None else _scaled_down(j + 0.5, scale), size)
+
+
+def _scaled_down(position: np.ndarray, scale: float) -> np.ndarray:
+    """floor(position / scale), in single precision as in PyTorch: where it is nearly an integer, rounding decides."""
+    return np.floor(position.astype(np.float32) * np.float32(1 / scale)).astype(np.int64)
+
+
+def _one_source(sources: np.ndarray, size: int) -> AxisMatrix:
+    return AxisMatrix(np.minimum(sources, size - 1)[:, None], np.ones((len(sources), 1)), size)
+
+
+def source_positions(size: int, out: int, align_corners: bool, scale: float | None = None) -> np.ndarray:
+    """Where each output pixel lies in the input.
+
+    align_corners=False: pixels are cells, src = (j + 1/2) in/out - 1/2, or (j + 1/2) / scale - 1/2. align_corners=True: pixels
+    are points, src = j (in - 1) / (out - 1), and a single output pixel is the first point.
+    """
+    j, step = np.arange(out), _step(size, out, align_corners, scale)
+    return j * step if align_corners else (j + 0.5) * step - 0.5
+
+
+def _step(size: int, out: int, align_corners: bool, scale: float | None) -> float:
+    """How far apart the positions of two output pixels are in the input."""
+    if align_corners:
+        return (size - 1) / (out - 1) if out > 1 else 0.0
+    return size / out if scale is None else 1 / scale
+
+
+def linear_matrix(size: int, out: int, align_corners: bool = False, scale: float | None = None) -> AxisMatrix:
+    """Output j lies at `src` between two inputs, which share it: 1 - t for the left one, t for the right one.
+
+    Positions outside the first and last centre take the border value.
+    """
+    source = np.maximum(source_positions(size, out, align_corners, scale), 0)
+    left = np.minimum(np.floor(source).astype(np.int64), size - 1)
+    right = np.minimum(left + 1, size - 1)
+    t = np.where(right == left, 0.0, source - left)
+    return AxisMatrix(np.stack([left, right], axis=1), np.stack([1 - t, t], axis=1), size)
+
+
+def keys_kernel(t: Array, a: float) -> Array:
+    """The cubic convolution kernel: (a+2)|t|^3 - (a+3)t^2 + 1 up to 1, a(|t|^3 - 5t^2 + 8|t| - 4) up to 2, then 0.
+
+    R. Keys, Cubic convolution interpolation for digital image processing (1981). It is 1 at 0 and 0 at every other integer, so
+    the pixels themselves are kept; a = -1/2 reproduces quadratics, a = -3/4 (PyTorch, OpenCV) is sharper and does not.
+    """
+    xp, d = xp_of(t), abs(t)
+    inner = ((a + 2) * d - (a + 3)) * d * d + 1
+    outer = a * (((d - 5) * d + 8) * d - 4)
+    return xp.where(d <= 1, inner, outer * (d < 2))
+
+
+def keys_slope(t: Array, a: float) -> Array:
+    """The derivative of `keys_kernel` to t."""
+    xp, d = xp_of(t), abs(t)
+    inner = (3 * (a + 2) * d - 2 * (a + 3)) * d
+    outer = a * ((3 * d - 10) * d + 8)
+    return xp.sign(t) * xp.where(d <= 1, inner, outer * (d < 2))
+
+
+def cubic_matrix(size: int, out: int, align_corners: bool = False, scale: float | None = None) -> AxisMatrix:
+    """Output j takes the four inputs around its position, by Keys' kernel with a = -3/4; the border pixel is repeated outwards.
+
+    Unlike the linear one, the position itself is not clamped.
+    """
+    source = source_positions(size, out, align_corners, scale)
+    near = np.floor(source).astype(np.int64)[:, None] + np.arange(-1, 3)
+    return AxisMatrix(np.clip(near, 0, size - 1), keys_kernel(source[:, None] - near, -0.75), size)
+
+
+def triangle_kernel(t: np.ndarray) -> np.ndarray:
+    """1 - |t| up to 1, then 0: linear interpolation as a kernel."""
+    return np.maximum(1 - np.abs(t), 0)
+
+
+def antialiased_matrix(
+    size: int, out: int, kernel: Callable[[np.ndarray], np.ndarray], reach: int, align_corners: bool = False,
+    scale: float | None = None,
+) -> AxisMatrix:  # fmt: skip
+    """Output j averages the inputs around its centre c by a kernel of half-width `reach`, widened by in/out when shrinking.
+
+    weight[i] ~ kernel((i + 1/2 - c) / max(in/out, 1)), each row divided by its sum. Inputs outside the image are left out. So
+    every input pixel counts, as in Pillow, where plain interpolation skips the pixels between its two or four.
+    """
+    step = _step(size, out, align_corners, scale)
+    widening = max(step, 1.0)
+    centre = step * (np.arange(out) + 0.5)
+    first = np.maximum((centre - reach * widening + 0.5).astype(np.int64), 0)
+    stop = np.minimum((centre + reach * widening + 0.5).astype(np.int64), size)
+    sources = first[:, None] + np.arange(max((stop - first).max(), 1))
+    weights = np.where(sources < stop[:, None], kernel((sources + 0.5 - centre[:, None]) / widening), 0.0)
+    total = weights.sum(axis=1, keepdims=True)
+    return AxisMatrix(np.minimum(sources, size - 1), weights / np.where(total == 0, 1, total), size)

@@ -1,0 +1,116 @@
+"""Max unpooling: values back to the places that max pooling remembered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from minivision.autograd import Function, Tensor
+from minivision.backend import Array, xp_of
+from minivision.functions.convolution.geometry import axis_name, per_axis
+from minivision.functions.operands import index_array, need_same_device
+from minivision.functions.pooling import pool_input
+
+
+class MaxUnpool(Function):
+    """y = 0 except y[n,c,indices[n,c,o]] = x[n,c,o];  dx gathers dy at the same places.
+
+    Where an index occurs twice (overlapping pooling windows), the last one in row-major order is written and both gather, as in
+    PyTorch: the gradient is then not that of the forward.
+    """
+
+    def __init__(self, indices: Array, size: tuple[int, ...]):
+        self.indices, self.size = indices, size
+
+    def forward(self, x: Array) -> Array:
+        xp = xp_of(x, self.indices)
+        self.shape = x.shape
+        y = xp.zeros((*x.shape[:2], math.prod(self.size)), x.dtype)
+        xp.put_along_axis(y, _flat_plane(self.indices), _flat_plane(x), axis=2)
+        return y.reshape(*x.shape[:2], *self.size)
+
+    def backward(self, dy: Array) -> Array:
+        return xp_of(dy).take_along_axis(_flat_plane(dy), _flat_plane(self.indices), axis=2).reshape(self.shape)
+
+
+def _flat_plane(x: Array) -> Array:
+    """(N, C, H, W) -> (N, C, H W)"""
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+
+
+# ---- what users call ----
+
+
+def max_unpool1d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Sequence[int] | None = None
+) -> Tensor:
+    """As `max_unpool2d`, over inputs (N, C, L)."""
+    return _max_unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Sequence[int] | None = None
+) -> Tensor:
+    """Put each value where its maximum stood, zeros elsewhere: the partner of `max_pool2d(..., return_indices=True)`.
+
+    Parameters
+    ----------
+    input, indices: (N, C, H, W) or (C, H, W); indices are flat positions in the output plane.
+    kernel_size, stride, padding: those of the pooling.
+    output_size: the size before pooling, (H, W) or the whole shape; needed where several sizes pool to one. Each length must lie
+        within one stride of (H - 1) stride - 2 padding + kernel_size, the default.
+
+    Raises ValueError for an output size outside that interval and for indices outside the plane. An index that occurs twice (from
+    overlapping windows) keeps the last value written.
+    """
+    return _max_unpool("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Sequence[int] | None = None
+) -> Tensor:
+    """As `max_unpool2d`, over volumes (N, C, D, H, W)."""
+    return _max_unpool("max_unpool3d", 3, input, indices, kernel_size, stride, padding, output_size)
+
+
+def _max_unpool(
+    op: str, ndim: int, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Sequence[int] | None
+) -> Tensor:
+    x, single = pool_input(op, ndim, input)
+    need_same_device(op, input=x, indices=indices)
+    where = index_array(indices)
+    pool = f"max_pool{ndim}d"
+    if where.dtype.kind not in "iu":
+        raise TypeError(f"{op}: indices are {where.dtype}, but must be integers from {pool}(..., return_indices=True)")
+    if single:
+        where = where[None]
+    if where.shape != x.shape:
+        raise ValueError(f"{op}: indices have shape {where.shape}, but input has {x.shape}; both come from one {pool}")
+    kernel = per_axis(op, "kernel_size", kernel_size, ndim, minimum=1)
+    strides = kernel if stride in (None, (), []) else per_axis(op, "stride", stride, ndim, minimum=1)
+    pads = per_axis(op, "padding", padding, ndim)
+    default = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[2:], strides, pads, kernel, strict=True))
+    size = default if output_size is None else _checked_size(op, output_size, default, strides, x.shape)
+    plane = math.prod(size)
+    if where.size and (int(where.min()) < 0 or int(where.max()) >= plane):
+        worst = int(where.max()) if int(where.max()) >= plane else int(where.min())
+        raise ValueError(f"{op}: index {worst} lies outside the output plane {size} of {plane} positions; pass the output_size")
+    y = MaxUnpool(where, size)(x)
+    return y.squeeze(0) if single else y
+
+
+def _checked_size(
+    op: str, output_size: Sequence[int], default: Sequence[int], strides: Sequence[int], shape: Sequence[int]
+) -> tuple[int, ...]:
+    ndim = len(default)
+    size = tuple(int(n) for n in tuple(output_size)[-ndim:])
+    if len(size) != ndim or len(output_size) > ndim + 2:
+        raise ValueError(f"{op}: output_size {tuple(output_size)} must have {ndim} lengths, or be the whole shape before pooling")
+    for axis, (n, d, s) in enumerate(zip(size, default, strides, strict=True)):
+        if not d - s < n < d + s:
+            raise ValueError(
+                f"{op}: output_size {n} along {axis_name(axis, ndim)} is outside [{d - s + 1}, {d + s - 1}], the sizes that "
+                f"pool to {shape[2 + axis]}"
+            )
+    return size
