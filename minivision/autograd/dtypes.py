@@ -19,6 +19,22 @@ bool_ = np.dtype("bool")
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
+def as_dtype(op: str, dtype: Any) -> np.dtype:
+    """`dtype` as one of the types that a tensor can have, given as itself, as Python's or NumPy's type, or by its name."""
+    if isinstance(dtype, (np.dtype, type, str)):
+        try:
+            result = np.dtype(dtype)
+        except (TypeError, ValueError, SyntaxError):  # NumPy reads text such as "a, b" as a record
+            result = None
+        if result is not None and result.kind in "biuf":
+            return result
+    shown = f"a tensor of shape {dtype.shape}" if hasattr(dtype, "shape") and not isinstance(dtype, np.dtype) else repr(dtype)
+    raise TypeError(
+        f"{op}: dtype={shown} is no type of a tensor; use minivision.float32, float64, float16, int64, int32, int16, int8, "
+        "uint8 or bool"
+    )
+
+
 def is_floating(dtype: np.dtype) -> bool:
     """Whether a tensor of this dtype can require a gradient."""
     return dtype.kind == "f"

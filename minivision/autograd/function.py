@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,6 +33,9 @@ class Function:
     input; None where no gradient exists. `self.needs_input_grad[i]` says whether the gradient of input i is wanted; the others
     may be returned as None and should cost nothing.
 
+    A gradient of a gradient (`create_graph=True`) takes a rule: a function of the node and one Tensor per output that returns
+    what `backward` returns, computed with recorded operations. `minivision/functions/second_order.py` holds the rules.
+
     Class attributes a subclass may set: `broadcasts`, for elementwise operations whose inputs are broadcast against each other:
     the base class then sums each gradient over the axes along which its input was repeated. `is_view`, for operations whose
     output may look at the memory of its input.
@@ -45,7 +48,7 @@ class Function:
     edges: tuple[tuple[Function | Tensor, int] | None, ...] | None = None
     _inputs: list[Any]  # (shape, dtype) of the inputs and outputs, when recorded
     _outputs: list[Any]
-    _watched: list[Any]
+    _watched: dict[int, Any]
     # hooks on this node's outputs: output index -> functions of the gradient
     hooks: dict[int, list[Any]] | None = None
 
@@ -100,30 +103,56 @@ class Function:
                 y.grad_fn, y._output, y._requires_grad = self, index, True
         # An array kept for backward must still hold the same values then: remember the version of its tensor.
         kept = list(_arrays_in(vars(self).values()))
-        self._watched = [
-            (x._version, x._version[0], x.shape)
-            for x in (*inputs, *outputs)
+        self._watched = {
+            i: (x._version, x._version[0], x.shape)
+            for i, x in enumerate((*inputs, *outputs))
             if isinstance(x, Tensor) and any(type(a) is type(x.array) and may_share_memory(a, x.array) for a in kept)
-        ]
+        }
 
-    def _run_backward(self, gradients: dict[int, Array]) -> tuple[Array | None, ...]:
-        """backward() as the engine calls it, with the gradients that arrived by output index: guarded before, checked after."""
+    def as_input(self, array: Any, index: int = 0) -> Any:
+        """Input `index` as a Tensor in its place of the graph again, made of the array that forward kept; for rules.
+
+        So nothing more is kept in ordinary training. A number stays a number.
+        """
+        return self._recalled(array, index, self.edges[index] if self.edges else None)
+
+    def as_output(self, array: Array, index: int = 0) -> Tensor:
+        """Output `index` as a Tensor in its place of the graph again, made of the array that forward kept; for rules."""
+        return self._recalled(array, len(self._inputs) + index, (self, index))
+
+    def _recalled(self, array: Any, place: int, edge: Any) -> Any:
+        if not (is_array(array) or isinstance(array, np.generic)):
+            return array
+        tensor = Tensor._wrap(array)
+        if edge is not None:
+            tensor.grad_fn, tensor._output = edge
+            tensor._requires_grad = True
+        if place in self._watched:
+            tensor._version = self._watched[place][0]
+        return tensor
+
+    def _run_backward(
+        self, gradients: dict[int, Any], rule: Callable[..., Any] | None = None, needs: Sequence[bool] = ()
+    ) -> tuple[Any, ...]:
+        """backward() as the engine calls it, with the gradients that arrived by output index: guarded before, checked after.
+
+        With a rule the gradients are Tensors, and the rule takes the place of `backward`; it sees `needs` as `needs_input_grad`.
+        """
         if not hasattr(self, "_watched"):
             raise RuntimeError(
                 f"backward() was already run through {self.name}, and the graph was freed to give its memory back; pass "
                 "retain_graph=True to the first backward(), or run the forward pass again"
             )
-        for version, expected, shape in self._watched:
+        for version, expected, shape in self._watched.values():
             if version[0] != expected:
                 raise RuntimeError(
                     f"{self.name}: a tensor of shape {shape} that its backward needs was changed in place after the forward "
                     f"pass (version {version[0]}, saved at version {expected}); change it after backward(), or work on a "
                     ".clone()"
                 )
-        xp = xp_of(*gradients.values())
         # An output that nothing used contributes a gradient of zeros.
-        upstream = [gradients[i] if i in gradients else xp.zeros(*spec) for i, spec in enumerate(self._outputs)]
-        result = self.backward(*upstream)
+        upstream = [gradients[i] if i in gradients else self._zeros(i, gradients) for i in range(len(self._outputs))]
+        result = self.backward(*upstream) if rule is None else self._follow(rule, upstream, needs)
         results = result if isinstance(result, tuple) else (result,)
         if len(results) != len(self._inputs):
             raise RuntimeError(f"{self.name}.backward returned {len(results)} gradients for {len(self._inputs)} inputs")
@@ -132,7 +161,20 @@ class Function:
             for i, (g, needed) in enumerate(zip(results, self.needs_input_grad, strict=True))
         )
 
-    def _checked(self, index: int, gradient: Array | None) -> Array | None:
+    def _follow(self, rule: Callable[..., Any], upstream: list[Any], needs: Sequence[bool]) -> Any:
+        recorded, self.needs_input_grad = self.needs_input_grad, tuple(needs)
+        try:
+            return rule(self, *upstream)
+        finally:
+            self.needs_input_grad = recorded
+
+    def _zeros(self, index: int, gradients: dict[int, Any]) -> Any:
+        like = next(iter(gradients.values()))
+        if isinstance(like, Tensor):
+            return Tensor._wrap(xp_of(like.array).zeros(*self._outputs[index]))
+        return xp_of(like).zeros(*self._outputs[index])
+
+    def _checked(self, index: int, gradient: Any) -> Any:
         if gradient is None:
             return None
         shape, dtype = self._inputs[index]
@@ -164,7 +206,7 @@ class Function:
             check_same_device(self.name, {self._argument(i): x.array for i, x in enumerate(inputs) if isinstance(x, Tensor)})
 
 
-def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
+def unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
     """The gradient of an input of `shape` that was broadcast: the sum over every axis along which it was repeated.
 
     Broadcasting makes copies; the total derivative adds up what each copy contributes.
@@ -173,7 +215,7 @@ def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
     repeated = tuple(range(extra)) + tuple(
         axis + extra for axis, n in enumerate(shape) if n == 1 and gradient.shape[axis + extra] != 1
     )
-    return gradient.sum(axis=repeated, keepdims=True).reshape(shape) if repeated else gradient
+    return gradient.sum(repeated).reshape(shape) if repeated else gradient
 
 
 def _arrays_in(values: Iterable[Any]) -> Iterator[Array]:

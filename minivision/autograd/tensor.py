@@ -6,13 +6,15 @@ table in `minivision/functions/methods.py`.
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minivision.autograd.dtypes import is_floating, scalar_dtype
+from minivision.autograd.dtypes import as_dtype, is_floating, scalar_dtype
+from minivision.autograd.memory_format import MemoryFormat, contiguous_format, is_arranged, preserve_format
 from minivision.backend import Array, Device, device_of, is_array, to_device, to_numpy
 
 if TYPE_CHECKING:
@@ -91,7 +93,18 @@ class Tensor:
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one axis."""
-        return self.shape if dim is None else self.shape[dim]
+        if dim is None:
+            return self.shape
+        try:
+            place = None if isinstance(dim, bool) else operator.index(dim)
+        except (TypeError, ValueError):
+            place = None
+        if place is None:
+            raise TypeError(f"size: dim={dim!r} must be an int, not {type(dim).__name__}")
+        if not -self.ndim <= place < self.ndim:
+            legal = f"legal are {-self.ndim} .. {self.ndim - 1}" if self.ndim else "it has no axes"
+            raise IndexError(f"size: dim {place} is out of range for shape {self.shape}; {legal}")
+        return self.shape[place]
 
     def dim(self) -> int:
         """The number of axes."""
@@ -107,13 +120,15 @@ class Tensor:
         """Whether the dtype is a floating one."""
         return is_floating(self.dtype)
 
-    def is_contiguous(self) -> bool:
-        """Whether the memory is in row-major order."""
-        return self.array.flags.c_contiguous
+    def is_contiguous(self, memory_format: MemoryFormat = contiguous_format) -> bool:
+        """Whether the memory is in row-major order, or in that of `minivision.channels_last`."""
+        if not isinstance(memory_format, MemoryFormat) or memory_format is preserve_format:
+            raise TypeError(f"is_contiguous: memory_format={memory_format!r} is no order; use contiguous_format or channels_last")
+        return is_arranged(self.array, memory_format)
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of a 0-d tensor")
+            raise TypeError("len: a 0-d tensor is a single number and has no length; .item() is its value")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -142,16 +157,21 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad:
             raise RuntimeError(
-                f"a tensor of shape {self.shape} that requires a gradient is being turned into a NumPy array, which would cut it "
-                "off from the graph; use .detach().numpy() if that is meant, or minivision's cat, stack or where to stay in it"
+                f"numpy: a tensor of shape {self.shape} that requires a gradient is being turned into a NumPy array, which would "
+                "cut it off from the graph; use .detach().numpy() if that is meant, or minivision's cat, stack or where to stay "
+                "in it"
             )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def item(self) -> Any:
         """The value of a one-element tensor as a Python number."""
+        return self._only_value("item")
+
+    def _only_value(self, op: str) -> Any:
         if self.array.size != 1:
             raise ValueError(
-                f"item: a tensor of shape {self.shape} has {self.array.size} elements; only one-element tensors have an item"
+                f"{op}: a tensor of shape {self.shape} has {self.array.size} elements; only one-element tensors have an item, so "
+                "index it or reduce it first (.sum(), .mean()), or take .tolist()"
             )
         return self.array.item()
 
@@ -162,27 +182,37 @@ class Tensor:
     def __bool__(self) -> bool:
         if self.array.size != 1:
             raise ValueError(
-                f"the truth of a tensor of shape {self.shape} is ambiguous; use .any() or .all(), or compare one element"
+                f"bool: the truth of a tensor of shape {self.shape} is ambiguous; use .any() or .all(), or compare one element"
             )
         return bool(self.array.item())
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._only_value("float"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        value = self._only_value("int")
+        if value != value or value in (float("inf"), float("-inf")):
+            raise ValueError(f"int: the tensor holds {value}, which is no integer")
+        return int(value)
 
     def __index__(self) -> int:
-        value = self.item()
+        value = self.array.item() if self.array.size == 1 else None
         if not isinstance(value, int):
-            raise TypeError(f"only integer tensors of one element can be used as an index, not {self.dtype} {self.shape}")
+            raise TypeError(
+                f"index: only integer tensors of one element can be used as an index, not {self.dtype} {self.shape}; convert "
+                "with int()"
+            )
         return value
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self.array.size == 1 and spec else str(self)
 
     def __contains__(self, value: Any) -> bool:
-        return bool((self.array == (value.array if isinstance(value, Tensor) else value)).any())
+        if not isinstance(value, (bool, int, float, np.generic, Tensor)):
+            raise TypeError(f"in: a tensor holds numbers, but {value!r} is {type(value).__name__}; compare with == for arrays")
+        if isinstance(value, Tensor) and value.array.size != 1:
+            raise ValueError(f"in: a tensor holds numbers, but the value has shape {value.shape}; use (x == value).any()")
+        return bool((self == value).array.any())
 
     # Tensors are compared element by element, so identity is what a dictionary or a set can use.
     def __hash__(self) -> int:
@@ -196,13 +226,20 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if not isinstance(value, (bool, np.bool_)):
+            shown = f"a tensor of shape {value.shape}" if isinstance(value, Tensor) else repr(value)
+            raise TypeError(f"requires_grad: {shown} must be True or False, not {type(value).__name__}")
         if value and not is_floating(self.dtype):
             raise RuntimeError(
-                f"only floating tensors can require a gradient, not {self.dtype} {self.shape}; convert with .float()"
+                f"requires_grad: only floating tensors can require a gradient, not {self.dtype} {self.shape}; convert with "
+                ".float()"
             )
         if not value and not self.is_leaf:
-            raise RuntimeError("requires_grad can be switched off for leaves only; use .detach() for a copy outside the graph")
-        self._requires_grad = value
+            raise RuntimeError(
+                f"requires_grad: it can be switched off for leaves only, and this tensor of shape {self.shape} was computed by "
+                f"{self.grad_fn!r}; use .detach() for the same values outside the graph"
+            )
+        self._requires_grad = bool(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set `requires_grad` and return the tensor itself."""
@@ -214,14 +251,19 @@ class Tensor:
         """Whether no recorded operation made this tensor."""
         return self.grad_fn is None
 
-    def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Add the gradient of this tensor with respect to every leaf to the leaf's `.grad`.
 
         `gradient` is the upstream gradient (same shape); a scalar may leave it out, which means 1. The graph is freed as the walk
-        goes, unless `retain_graph`.
+        goes, unless `retain_graph`, which is `create_graph` when not given.
+
+        With `create_graph` the gradients are computed with recorded operations: each `.grad` is then a tensor with a graph of its
+        own and can be differentiated again. That graph leads to the leaf and the leaf to its `.grad`, a cycle which Python only
+        finds when it collects garbage: set `.grad` to None afterwards, or use `autograd.grad`, which stores nothing.
 
         Raises RuntimeError when the tensor is not a scalar and no gradient is given, when nothing that led to it was recorded,
-        when the graph was freed by an earlier call, and when an array that the gradient needs was changed in place.
+        when the graph was freed by an earlier call, and when an array that the gradient needs was changed in place. Raises
+        NotImplementedError, before anything is added, when `create_graph` meets an operation without a rule for it.
         """
         from minivision.autograd import engine
 
@@ -240,7 +282,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Any) -> None:
-        array = value.array if isinstance(value, Tensor) else as_array(value, self.dtype)
+        array = value.array if isinstance(value, Tensor) else as_array(value, self.dtype, "data")
         if array is not self.array and array.shape != self.shape and self.grad_fn is not None:
             raise RuntimeError(f"data: the tensor is part of a graph with shape {self.shape} and cannot become {array.shape}")
         self.array = array
@@ -248,7 +290,10 @@ class Tensor:
     def retain_grad(self) -> None:
         """Keep `.grad` for this tensor too, although it is not a leaf."""
         if not self.requires_grad:
-            raise RuntimeError("retain_grad: this tensor does not require a gradient, so it will never get one")
+            raise RuntimeError(
+                f"retain_grad: this tensor of shape {self.shape} does not require a gradient, so it will never get one; call "
+                ".requires_grad_() on what it is computed from"
+            )
         if self.is_leaf:
             return
         # Through a weak reference: the graph must not keep the tensor alive that keeps the graph alive.
@@ -257,7 +302,7 @@ class Tensor:
         def keep(gradient: Tensor) -> None:
             tensor = reference()
             if tensor is not None:
-                tensor._accumulate(gradient.array)
+                tensor._accumulate(gradient)
 
         self.register_hook(keep)
 
@@ -267,7 +312,10 @@ class Tensor:
         Returns a handle whose `remove()` takes the hook away again.
         """
         if not self.requires_grad:
-            raise RuntimeError("register_hook: this tensor does not require a gradient, so the hook would never be called")
+            raise RuntimeError(
+                f"register_hook: this tensor of shape {self.shape} does not require a gradient, so the hook would never be "
+                "called; call .requires_grad_() on what it is computed from"
+            )
         owner: Any = self if self.grad_fn is None else self.grad_fn
         attribute = "_hooks" if self.grad_fn is None else "hooks"
         if getattr(owner, attribute) is None:
@@ -280,16 +328,23 @@ class Tensor:
         """Where a gradient of this tensor goes: (the operation that made it, which output) or (the leaf itself, 0)."""
         return (self, 0) if self.grad_fn is None else (self.grad_fn, self._output)
 
-    def _accumulate(self, gradient: Array) -> None:
-        if self.grad is None:
+    def _accumulate(self, gradient: Tensor) -> None:
+        if gradient.requires_grad:  # create_graph: the sum is part of the new graph
+            self.grad = gradient.clone() if self.grad is None else self.grad + gradient
+        elif self.grad is None:
             # A copy, since an operation may hand the same array to several inputs.
-            self.grad = Tensor._wrap(gradient.copy(order="K"))
+            self.grad = Tensor._wrap(gradient.array.copy(order="K"))
+        elif self.grad.requires_grad:  # the graph of an earlier create_graph may still need the old values
+            self.grad = Tensor._wrap(self.grad.array + gradient.array)
         else:
-            self.grad.array += gradient
+            self.grad.array += gradient.array
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
-            raise RuntimeError("only leaves can be copied with deepcopy; use .detach().clone() or .clone()")
+            raise RuntimeError(
+                f"deepcopy: only leaves can be copied, and this tensor of shape {self.shape} was computed by {self.grad_fn!r}; "
+                "use .detach().clone(), or .clone() to stay in the graph"
+            )
         copy = type(self).__new__(type(self))
         Tensor.__init__(copy, self.array.copy(), requires_grad=self.requires_grad)
         memo[id(self)] = copy
@@ -338,23 +393,36 @@ class RemovableHandle:
         self.remove()
 
 
-def as_array(data: Any, dtype: Any = None) -> Array:
+def as_array(data: Any, dtype: Any = None, op: str = "tensor") -> Array:
     """`data` as an array, shared where possible. Python floats become float32; NumPy data keeps its dtype.
 
-    Raises TypeError for data that is not numeric, and ValueError for ragged nested lists.
+    Raises TypeError for data that is not numeric, ValueError for ragged nested lists and for integers that `dtype` cannot hold.
     """
+    dtype = None if dtype is None else as_dtype(op, dtype)
     if isinstance(data, Tensor):
         data = data.array
     if is_array(data):
+        if data.dtype.kind not in "biuf":
+            raise TypeError(f"{op}: an array of {data.dtype} is not numeric; a tensor holds bools, integers or floats")
         return data if dtype is None else data.astype(dtype, copy=False)
     if isinstance(data, (bool, int, float)) and not isinstance(data, np.generic) and dtype is None:
+        if isinstance(data, int) and not -(2**63) <= data < 2**63:
+            raise ValueError(f"{op}: {data} does not fit into 64 bits; write it as a float")
         return np.asarray(data, dtype=scalar_dtype(data))
     try:
         array = np.asarray(data)
-    except ValueError as error:
-        raise ValueError(f"tensor: the nested lists do not form a regular array ({error})") from None
+    except ValueError:
+        raise ValueError(
+            f"{op}: the nested lists do not form a regular array; on each level all lists must have the same length"
+        ) from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"tensor: data of type {type(data).__name__} is not numeric (NumPy reads it as {array.dtype})")
+        raise TypeError(f"{op}: data of type {type(data).__name__} is not numeric (NumPy reads it as {array.dtype})")
+    if dtype is not None and array.dtype.kind in "iu" and dtype.kind in "iu" and array.size:
+        limits, low, high = np.iinfo(dtype), int(array.min()), int(array.max())
+        if low < limits.min or high > limits.max:
+            raise ValueError(
+                f"{op}: the values {low} .. {high} do not fit into {dtype}, which holds {limits.min} .. {limits.max}"
+            )
     if dtype is None and array.dtype == np.float64 and not isinstance(data, np.generic):
-        dtype = np.float32
+        dtype = np.dtype(np.float32)
     return array if dtype is None else array.astype(dtype, copy=False)
