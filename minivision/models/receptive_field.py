@@ -2,7 +2,9 @@
 
 The network is run once on a small image, and the recorded graph is followed from the image to every layer. Along one axis, an
 operation says which positions of its input each output position takes; where branches join (a U-Net's copies, an FCN's sums), the
-field is the hull of both. See Araujo, Norris & Sim, Computing Receptive Fields of Convolutional Neural Networks (Distill 2019).
+field is the hull of both. That is what can reach a position, whatever the weights; the support of a gradient is the same where
+all weights are positive, which is how the tests measure it. See Araujo, Norris & Sim, Computing Receptive Fields of Convolutional
+Neural Networks (Distill 2019).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 from minivision import nn
 from minivision.autograd import Function, Tensor, enable_grad
 from minivision.backend import xp_of
+from minivision.functions.operands import integer, integers, shown
 
 SIZES = (32, 64, 96, 128, 160, 188, 192, 224, 256, 512, 572)  # tried when no input_size is given
 
@@ -139,11 +142,14 @@ def receptive_field(module: nn.Module, input_size: int | Sequence[int] | None = 
         or pooled to a fixed size depend on it.
 
     Normalisations count as pointwise, though in training their statistics see the whole image. Where every position sees
-    everything (behind a flatten or a global pooling), the size is inf.
+    everything (behind a flatten or a global pooling), the size is inf. What is padded counts as lying beyond the border, also
+    where the padding shows pixels of the image.
 
-    Raises ValueError for an operation that moves positions about in a way that is not followed (a flip, an attention), naming it,
-    and where branches of different stride join.
+    Raises ValueError for an operation that moves positions about in a way that is not followed (a flip, an attention, a pixel
+    shuffle), naming it, and where branches of different stride join.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"receptive_field: module={shown(module)} must be a minivision.nn.Module")
     x, result, calls = _run(module, input_size)
     states = _follow(x, [y for _, _, y in calls] + result)
     rows = [
@@ -207,14 +213,16 @@ def _image(module: nn.Module, shape: tuple[int, ...]) -> Tensor:
 
 
 def _shapes(module: nn.Module, input_size: Any) -> list[tuple[int, ...]]:
+    op, legal = "receptive_field", "a whole shape (N, C, H, W), or an int"
     if isinstance(input_size, (tuple, list)):
-        shape = tuple(int(n) for n in input_size)
-        if len(shape) not in (3, 4, 5) or min(shape) < 1:
-            raise ValueError(f"receptive_field: input_size={input_size!r} must be a whole shape (N, C, H, W), or an int")
+        shape = integers(op, "input_size", input_size, legal, minimum=1)
+        if len(shape) not in (3, 4, 5):
+            raise ValueError(f"{op}: input_size={input_size!r} must be {legal}")
         return [shape]
+    sizes = SIZES if input_size is None else (integer(op, "input_size", input_size, 1, legal),)
     channels = next((int(m.in_channels) for m in module.modules() if hasattr(m, "in_channels")), 1)
     axes = next((p.ndim - 2 for p in module.parameters() if p.ndim > 2), 2)
-    return [(1, channels, *(n,) * axes) for n in (SIZES if input_size is None else (int(input_size),))]
+    return [(1, channels, *(n,) * axes) for n in sizes]
 
 
 # ---- following the graph ----
@@ -252,8 +260,10 @@ def _through(node: Any, inputs: list[tuple[int, State]]) -> State:
     if node.name in RULES:
         return RULES[node.name](node, inputs[0][1])
     source, target = node._inputs[inputs[0][0]][0], node._outputs[0][0]
-    if len(target) < len(source) and target[-axes:] != source[-axes:]:
-        return (WHOLE,) * axes  # the spatial axes are summed up or flattened
+    flattened = len(target) < len(source) and target[-axes:] != source[-axes:]
+    summed_up = set(target[-axes:]) == {1} != set(source[-axes:])
+    if flattened or summed_up:
+        return (WHOLE,) * axes
     pointwise = all(node._inputs[i][0][-axes:] == target[-axes:] for i, _ in inputs)
     if not pointwise or (node.name not in STATISTICS and not _is_pointwise(node, inputs, axes)):
         raise ValueError(
@@ -271,7 +281,7 @@ def _is_pointwise(node: Any, inputs: list[tuple[int, State]], axes: int) -> bool
     if len(node._outputs) != 1:
         return True
     shape, dtype = node._outputs[0]
-    middle = tuple(n // 2 for n in shape[-axes:])
+    middle = tuple(n // (2 + axis) for axis, n in enumerate(shape[-axes:]))  # off the diagonal, which a transposition keeps
     kept = [a for a in vars(node).values() if hasattr(a, "dtype") and hasattr(a, "strides")]
     dy = xp_of(*kept).zeros(shape, dtype) if kept else np.zeros(shape, dtype)
     dy[(..., *middle)] = 1
@@ -413,6 +423,8 @@ RULES: dict[str, Callable[[Any, State], State]] = {
     "Interpolate": _interpolate,
     "ConstantPad": _pad,
     "ReflectPad": _pad,
+    "ReplicatePad": _pad,
+    "CircularPad": _pad,
     "Index": _index,
 }
 

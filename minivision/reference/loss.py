@@ -37,20 +37,27 @@ def log_softmax(scores: Array) -> Array:
 
 
 def cross_entropy(
-    scores: Array, target: Array, weight: Array | None = None, ignore_index: int = -100, reduction: str = "mean"
-) -> float | Array:
+    scores: Array, target: Array, weight: Array | None = None, ignore_index: int = -100, reduction: str = "mean",
+    label_smoothing: float = 0.0, pixel_weight: Array | None = None,
+) -> float | Array:  # fmt: skip
     """loss = -(sum over pixels of w[t] log p[t]) / (sum over pixels of w[t]), t the label of the pixel
 
     scores (N, K, ...), target (N, ...) of class numbers, weight (K,). Pixels labelled `ignore_index` are left out of both sums.
-    reduction "sum" leaves out the division; "none" gives the losses of the pixels, 0 where ignored.
+    With `label_smoothing` e, the label is a mixture: log p[t] gives way to the sum over k of q[k] log p[k], each with its own
+    w[k], where q is e/K for every class and 1 - e more for t. `pixel_weight` (N, ...) weighs each pixel in both sums. reduction
+    "sum" leaves out the division; "none" gives the losses of the pixels, 0 where ignored.
     """
-    log_p = log_softmax(scores)
+    log_p, classes = log_softmax(scores), scores.shape[1]
     losses, weights = np.zeros(target.shape), np.zeros(target.shape)
     for n, *pixel in positions(*target.shape):
-        t = target[(n, *pixel)]
+        t = target[n, *pixel]
         if t != ignore_index:
-            weights[(n, *pixel)] = 1 if weight is None else weight[t]
-            losses[(n, *pixel)] = -weights[(n, *pixel)] * log_p[(n, t, *pixel)]
+            own = 1 if pixel_weight is None else pixel_weight[n, *pixel]
+            weights[n, *pixel] = own * (1 if weight is None else weight[t])
+            for k in range(classes):
+                q = label_smoothing / classes + (1 - label_smoothing if k == t else 0)
+                if q > 0:
+                    losses[n, *pixel] -= own * (1 if weight is None else weight[k]) * q * log_p[n, k, *pixel]
     if reduction == "none":
         return losses
     return losses.sum() if reduction == "sum" else losses.sum() / weights.sum()
@@ -63,10 +70,10 @@ def cross_entropy_backward(scores: Array, target: Array, weight: Array | None = 
     """
     p, ds, total = softmax(scores), np.zeros(scores.shape), 0.0
     for n, *pixel in positions(*target.shape):
-        t = target[(n, *pixel)]
+        t = target[n, *pixel]
         if t != ignore_index:
             w = 1.0 if weight is None else weight[t]
             total += w
             for k in range(scores.shape[1]):
-                ds[(n, k, *pixel)] = w * (p[(n, k, *pixel)] - (k == t))
+                ds[n, k, *pixel] = w * (p[n, k, *pixel] - (k == t))
     return ds / total

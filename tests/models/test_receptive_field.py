@@ -141,10 +141,7 @@ MEASURED = {
 def test_the_table_says_what_a_gradient_finds(name, rng):
     """All weights positive and means in place of maxima: then exactly the pixels of the field get a gradient."""
     make, n, only = MEASURED[name]
-    net = make().double().eval()
-    with mv.no_grad():
-        for p in net.parameters():
-            p.copy_(mv.tensor(rng.uniform(0.1, 1, p.shape)))
+    net = positive(make(), rng)
     row = receptive_field(net, (1, 1, n, n))[-1]
     x = mv.tensor(np.ones((1, 1, n, n)), requires_grad=True)
     y = net(x)
@@ -157,6 +154,145 @@ def test_the_table_says_what_a_gradient_finds(name, rng):
         assert row.sees(i, j) == tuple((t.min(), t.max()) for t in touched)
         assert all(t.min() > 0 and t.max() < n - 1 for t in touched) or name == "functional", "the field reaches the border"
         assert max(b - a + 1 for a, b in row.sees(i, j)) <= max(row.size)
+
+
+def positive(net, rng):
+    """In float64, every weight positive, so that no contribution cancels another."""
+    net = net.double().eval()
+    with mv.no_grad():
+        for p in net.parameters():
+            p.copy_(mv.tensor(rng.uniform(0.1, 1, p.shape)))
+    return net
+
+
+def small_vgg():
+    net = VGG(1, 2, layers=(2, 1, 1, 1, 2), widths=(1, 1, 1, 1, 1), fc=1)
+    for name, layer in net.features.named_children():
+        if isinstance(layer, nn.MaxPool2d):
+            setattr(net.features, name, nn.AvgPool2d(2))
+    return net.features
+
+
+EVERY_LAYER = {
+    "VGG": (small_vgg, 192),
+    "U-Net": (small_unet, 96),
+    "valid U-Net": (small_valid_unet, 60),
+    "FCN-8s": (small_fcn, 256),
+}
+
+
+@pytest.mark.parametrize("name", EVERY_LAYER)
+def test_every_row_of_the_table(name, rng):
+    """Layer by layer: the support of the gradient of a position in the middle of its output."""
+    make, n = EVERY_LAYER[name]
+    net = positive(make(), rng)
+    table, outputs = receptive_field(net, (1, 1, n, n)), []
+    layers = [m for m in net.modules() if not list(m.children())]
+    handles = [m.register_forward_hook(lambda layer, inputs, output: outputs.append(output)) for m in layers]
+    x = mv.tensor(np.ones((1, 1, n, n)), requires_grad=True)
+    outputs.append(net(x))
+    for handle in handles:
+        handle.remove()
+    assert len(outputs) == len(table)
+    inner = 0
+    for row, y in zip(table, outputs, strict=True):
+        assert row.output == y.shape
+        i, j = y.shape[2] // 2, y.shape[3] // 2 - 1
+        x.grad = None
+        y[0, 0, i, j].backward(retain_graph=True)
+        touched = [(t.min(), t.max()) for t in np.nonzero(x.grad.numpy()[0, 0])]
+        for (first, last), (low, high) in zip(row.sees(i, j), touched, strict=True):
+            assert first <= low
+            assert high <= last
+            if first > 0 and last < n - 1:
+                assert (first, last) == (low, high), row.name
+                inner += 1
+    assert inner > len(table)
+
+
+class Branches(nn.Module):
+    """A sum of two convolutions, a concatenation, or a way down and up again beside a crop of its input."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.mix = kind, nn.Conv2d(2, 1, 1)
+        self.near, self.far = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, padding=2, dilation=2)
+        self.up = nn.ConvTranspose2d(1, 1, 2, 2)
+
+    def forward(self, x):
+        if self.kind == "sum":
+            return self.near(x) + self.far(x)
+        if self.kind == "cat":
+            return self.mix(mv.cat([x, self.far(x)], 1))
+        y = self.up(F.avg_pool2d(x, 2))
+        return y + x[:, :, : y.shape[2], : y.shape[3]]
+
+
+def random_layer(rng):
+    def two(low, high):
+        return tuple(int(v) for v in rng.integers(low, high, 2))
+
+    stride = int(rng.integers(1, 4))
+    return [
+        lambda: nn.Conv2d(1, 1, two(1, 5), two(1, 4), two(0, 3), two(1, 3)),
+        lambda: nn.Conv2d(1, 1, two(1, 5), 1, two(0, 3), two(1, 3)),
+        lambda: nn.ConvTranspose2d(1, 1, two(1, 5), stride, int(rng.integers(2)), int(rng.integers(stride))),
+        lambda: nn.AvgPool2d(two(2, 4), two(1, 4)),
+        lambda: nn.Upsample(scale_factor=int(rng.integers(2, 4)), mode=str(rng.choice(["nearest", "bilinear"]))),
+        lambda: nn.ConstantPad2d((*two(0, 3), *two(0, 3)), 0.0),
+        lambda: Branches(str(rng.choice(["sum", "cat", "up"]))),
+        nn.ReLU,
+    ][int(rng.integers(8))]()
+
+
+def test_random_networks(rng):
+    """Strides, dilations, transposed convolutions, interpolation and branches in any order, at positions in any place.
+
+    The field contains what the gradient finds; away from the borders, inner ones too, it is exactly that.
+    """
+    inner = 0
+    for _ in range(150):
+        net = positive(nn.Sequential(*(random_layer(rng) for _ in range(rng.integers(1, 6)))), rng)
+        size = (46, 54)
+        x = mv.tensor(np.ones((1, 1, *size)), requires_grad=True)
+        try:
+            y = net(x)
+        except ValueError:  # a map has become smaller than the next kernel
+            continue
+        row = receptive_field(net, (1, 1, *size))[-1]
+        at = [int(rng.integers(n)) for n in y.shape[2:]]
+        y[0, 0, *at].backward()
+        touched = np.nonzero(x.grad.numpy()[0, 0])
+        if not len(touched[0]):
+            continue  # between the stamps, or all in the padding
+        for axis, (first, last) in enumerate(row.sees(*at)):
+            low, high = touched[axis].min(), touched[axis].max()
+            assert first <= low
+            assert high <= last
+            middle = 0.3 * y.shape[2 + axis] < at[axis] < 0.7 * y.shape[2 + axis]
+            if middle and first > 5 and last < size[axis] - 6:
+                assert (first, last) == (low, high), net
+                inner += 1
+    assert inner > 40
+
+
+def test_squeeze_and_excitation_sees_everything():
+    class Gate(nn.Module):
+        def forward(self, x):
+            return x * x.mean(dim=(2, 3), keepdim=True)
+
+    table = receptive_field(nn.Sequential(nn.Conv2d(1, 2, 3), Gate()), 16)
+    assert (table["0"].size, table["1"].size) == ((3, 3), (math.inf, math.inf))
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+def test_what_is_padded_lies_beyond_the_border(mode):
+    class Padded(nn.Module):
+        def forward(self, x):
+            return F.pad(x, (2, 1, 3, 0), mode)
+
+    row = receptive_field(Padded(), 16)[-1]
+    assert (row.start, row.sees(5, 5), row.output) == ((-3, -2), ((2, 2), (3, 3)), (1, 1, 19, 19))
 
 
 def test_adaptive_pooling():
@@ -206,6 +342,11 @@ class Flipped(nn.Module):
         return x.flip((3,))
 
 
+class Transposed(nn.Module):
+    def forward(self, x):
+        return x.transpose(2, 3)
+
+
 class Drifting(nn.Module):
     def forward(self, x):
         return x + F.interpolate(F.max_pool2d(x, 2), size=x.shape[2:])
@@ -213,6 +354,8 @@ class Drifting(nn.Module):
 
 ERRORS = [
     (lambda: receptive_field(Flipped()), ValueError, ["Flip", "(1, 1, 32, 32)", "not followed"]),
+    (lambda: receptive_field(Transposed(), 32), ValueError, ["Permute", "not followed"]),
+    (lambda: receptive_field(nn.PixelShuffle(2), (1, 4, 8, 8)), ValueError, ["Permute", "not followed"]),
     (lambda: receptive_field(Drifting(), 33), ValueError, ["stride 1 and 32/33", "Add", "input_size"]),
     (lambda: receptive_field(nn.Conv2d(3, 1, 3), (3, 32)), ValueError, ["input_size=(3, 32)", "(N, C, H, W)"]),
     (lambda: receptive_field(UNet(3, 2, widths=(1,) * 3), 30), ValueError, ["UNet", "height 30"]),
