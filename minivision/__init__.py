@@ -1,11 +1,14 @@
 """minivision: segmentation and detection networks from scratch on NumPy, every derivative written out.
 
 Public names are PyTorch's, so that `import minivision as torch` carries a teaching model across: `minivision.nn`,
-`minivision.nn.functional`, `minivision.optim`. The rooms that need more than NumPy are imported by name:
-`minivision.data`, `minivision.models`, `minivision.metrics`, `minivision.training`, `minivision.viz`.
+`minivision.nn.functional`, `minivision.optim`, `minivision.ops`. The other rooms, `check`, `reference`, `models`, `data`,
+`metrics`, `training` and `viz`, are loaded when they are first asked for; some need more than NumPy and say so then.
 """
 
-from minivision import autograd, nn, ops, optim
+import importlib
+from typing import TYPE_CHECKING
+
+from minivision import autograd, nn, optim
 from minivision.autograd import Function, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from minivision.autograd.dtypes import (
     bool_ as bool,
@@ -20,6 +23,8 @@ from minivision.autograd.dtypes import (
     int64,
     uint8,
 )
+from minivision.autograd.memory_format import MemoryFormat as memory_format
+from minivision.autograd.memory_format import channels_last, channels_last_3d, contiguous_format, preserve_format
 from minivision.backend import Device as device
 from minivision.backend import Generator, cuda, default_generator, manual_seed
 from minivision.functions.activation import log_softmax, relu, sigmoid, softmax, tanh
@@ -59,6 +64,7 @@ from minivision.functions.arithmetic import (
     negative,
     pow,
     round,
+    rsub,
     sgn,
     sign,
     sin,
@@ -78,6 +84,7 @@ from minivision.functions.contraction import (
     addmv,
     addr,
     baddbmm,
+    cross,
     dot,
     einsum,
     ger,
@@ -109,14 +116,17 @@ from minivision.functions.creation import (
     randn,
     randn_like,
     randperm,
+    scalar_tensor,
     tensor,
     tril_indices,
     triu_indices,
     zeros,
     zeros_like,
 )
+from minivision.functions.differences import cumulative_trapezoid, diff, trapezoid, trapz
 from minivision.functions.distance import cosine_similarity, pairwise_distance
 from minivision.functions.division import floor_divide, fmod, frac, remainder
+from minivision.functions.dropout import alpha_dropout, dropout, feature_alpha_dropout
 from minivision.functions.elementwise import (
     addcdiv,
     addcmul,
@@ -124,12 +134,16 @@ from minivision.functions.elementwise import (
     arctan2,
     atan2,
     bitwise_and,
+    bitwise_left_shift,
     bitwise_not,
     bitwise_or,
+    bitwise_right_shift,
     bitwise_xor,
     equal,
+    gcd,
     hypot,
     isclose,
+    lcm,
     lerp,
     logaddexp,
     logical_xor,
@@ -137,6 +151,21 @@ from minivision.functions.elementwise import (
     positive,
     xlogy,
 )
+from minivision.functions.embedding import embedding_bag
+from minivision.functions.floating_point import (
+    copysign,
+    float_power,
+    fmax,
+    fmin,
+    heaviside,
+    isneginf,
+    isposinf,
+    isreal,
+    ldexp,
+    logaddexp2,
+    signbit,
+)
+from minivision.functions.gamma_function import digamma, lgamma
 from minivision.functions.gathering import (
     gather,
     index_add,
@@ -151,23 +180,23 @@ from minivision.functions.gathering import (
     take,
     take_along_dim,
 )
+from minivision.functions.likelihood_loss import poisson_nll_loss
 from minivision.functions.linear import bmm, matmul, mm
-from minivision.functions.matrix import conv_matrix, conv_transpose_matrix, linear_matrix
-from minivision.functions.norms import (
-    cdist,
-    dist,
-    norm,
-)
+from minivision.functions.margin_loss import cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, triplet_margin_loss
+from minivision.functions.normalization import rms_norm
+from minivision.functions.norms import cdist, dist, norm, pdist, renorm
 from minivision.functions.padding import constant_pad_nd
-from minivision.functions.piecewise_activation import hardshrink, prelu, threshold
+from minivision.functions.piecewise_activation import hardshrink, prelu, rrelu, threshold
 from minivision.functions.pooling import avg_pool1d, max_pool1d, max_pool2d, max_pool3d
 from minivision.functions.rearranging import (
     atleast_1d,
     atleast_2d,
     atleast_3d,
+    block_diag,
     broadcast_to,
     cartesian_prod,
     column_stack,
+    combinations,
     diag,
     diag_embed,
     diagflat,
@@ -197,6 +226,16 @@ from minivision.functions.rearranging import (
     unflatten,
     vsplit,
     vstack,
+)
+from minivision.functions.recurrent import (
+    gru,
+    gru_cell,
+    lstm,
+    lstm_cell,
+    rnn_relu,
+    rnn_relu_cell,
+    rnn_tanh,
+    rnn_tanh_cell,
 )
 from minivision.functions.reduction import (
     all,
@@ -228,7 +267,22 @@ from minivision.functions.scanning import (
     logcumsumexp,
     prod,
 )
+from minivision.functions.scattering import (
+    argwhere,
+    diagonal_scatter,
+    fill,
+    index_put,
+    index_reduce,
+    masked_scatter,
+    put,
+    scatter_reduce,
+    select_scatter,
+    slice_scatter,
+    unravel_index,
+)
+from minivision.functions.searching import bucketize, isin, searchsorted, unique, unique_consecutive
 from minivision.functions.shape import (
+    broadcast_shapes,
     broadcast_tensors,
     cat,
     chunk,
@@ -239,6 +293,7 @@ from minivision.functions.shape import (
     permute,
     reshape,
     split,
+    split_with_sizes,
     squeeze,
     stack,
     t,
@@ -247,7 +302,7 @@ from minivision.functions.shape import (
     unsqueeze,
 )
 from minivision.functions.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
-from minivision.functions.smooth_activation import celu, selu
+from minivision.functions.smooth_activation import celu, logit, selu
 from minivision.functions.sorting import (
     argsort,
     kthvalue,
@@ -256,6 +311,7 @@ from minivision.functions.sorting import (
     sort,
     topk,
 )
+from minivision.functions.statistics import bincount, corrcoef, cov, histc, mode, nanmedian, nanquantile, quantile
 from minivision.functions.transcendental import (
     acos,
     acosh,
@@ -288,8 +344,29 @@ from minivision.functions.transcendental import (
 
 __version__ = "0.1.0"
 
+if TYPE_CHECKING:
+    from minivision import check, data, metrics, models, ops, reference, training, viz
+    from minivision.functions.matrix import conv_matrix, conv_transpose_matrix, linear_matrix
+
+_ROOMS = ("check", "data", "metrics", "models", "ops", "reference", "training", "viz")
+_MATRICES = ("conv_matrix", "conv_transpose_matrix", "linear_matrix")
+_ON_DEMAND = {room: f"minivision.{room}" for room in _ROOMS} | dict.fromkeys(_MATRICES, "minivision.functions.matrix")
+
 # PyTorch's short names for dtypes
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+__all__ = [name for name in dir() if not name.startswith("_") and name not in ("TYPE_CHECKING", "importlib")]
+__all__ += _ON_DEMAND
+
+
+def __getattr__(name: str) -> object:
+    """Import on demand: what most programs never use costs nothing at `import minivision`."""
+    if name not in _ON_DEMAND:
+        raise AttributeError(f"module 'minivision' has no attribute {name!r}")
+    module = importlib.import_module(_ON_DEMAND[name])
+    return module if _ON_DEMAND[name].endswith(f".{name}") else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_DEMAND})

@@ -7,6 +7,7 @@ for both libraries. CuPy is imported lazily and counts as present only when a de
 from __future__ import annotations
 
 import functools
+import operator
 from types import ModuleType
 from typing import Any
 
@@ -58,7 +59,7 @@ class Device:
     def __init__(self, name: str | Device = "cpu", index: int | None = None):
         kind, _, number = str(name).partition(":")
         if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
-            raise ValueError(f"device {str(name)!r} is unknown; use 'cpu', 'cuda' or 'cuda:0'")
+            raise ValueError(f"device: {str(name)!r} is unknown; use 'cpu', 'cuda' or 'cuda:0'")
         self.type = kind
         self.index = int(number) if number else index if kind == "cuda" else None
 
@@ -166,8 +167,10 @@ class Generator:
     """
 
     def __init__(self, seed: int | None = None):
-        self._seed = seed
+        self._seed: int | None = None
         self._rng: np.random.Generator | None = None
+        if seed is not None:
+            self.manual_seed(seed)
 
     @property
     def rng(self) -> np.random.Generator:
@@ -177,9 +180,15 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream that belongs to `seed`, an int that is not negative."""
-        if seed < 0:
-            raise ValueError(f"manual_seed: the seed must not be negative, but is {seed}")
-        self._seed, self._rng = int(seed), None
+        try:
+            number = None if isinstance(seed, bool) else operator.index(seed)
+        except (TypeError, ValueError):
+            number = None
+        if number is None:
+            raise TypeError(f"manual_seed: the seed must be an int, but is {seed!r} ({type(seed).__name__})")
+        if number < 0:
+            raise ValueError(f"manual_seed: the seed must not be negative, but is {number}")
+        self._seed, self._rng = number, None
         return self
 
     def get_state(self) -> dict[str, Any]:

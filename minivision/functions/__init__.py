@@ -8,6 +8,10 @@ A file holds the `Function` classes (the mathematics) and, under them, the calla
     dx = f.backward(dy)
 """
 
+from typing import Any
+
+from minivision.autograd import Function
+from minivision.autograd.engine import take_rules_from
 from minivision.functions import methods as methods  # gives Tensor its operators
 from minivision.functions.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from minivision.functions.adaptive_pooling import AdaptiveAvgPool, AdaptiveMaxPool
@@ -20,6 +24,7 @@ from minivision.functions.loss import CrossEntropy
 from minivision.functions.normalization import BatchNorm, GroupNorm
 from minivision.functions.padding import CircularPad, ConstantPad, ReflectPad, ReplicatePad
 from minivision.functions.pooling import AvgPool, MaxPool
+from minivision.functions.recurrent import GRU, LSTM, RNN
 from minivision.functions.roi import PrRoIPool, RoIAlign, RoIPool
 from minivision.functions.shape import center_crop
 from minivision.functions.unfolding import Fold, Unfold
@@ -27,6 +32,9 @@ from minivision.functions.unpooling import MaxUnpool
 from minivision.functions.upsampling import BedOfNails, Interpolate
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "AdaptiveAvgPool",
     "AdaptiveMaxPool",
     "AvgPool",
@@ -61,3 +69,13 @@ __all__ = [
     "Unfold",
     "center_crop",
 ]
+
+
+def _rule_of(node: Function) -> Any:
+    """The rule for the gradient of a gradient; loaded when the first `create_graph=True` asks for one."""
+    from minivision.functions.second_order import rule_of
+
+    return rule_of(node)
+
+
+take_rules_from(_rule_of)

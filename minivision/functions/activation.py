@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.operands import as_tensor, axis, float_tensor, need_float
+from minivision.functions.operands import as_tensor, axis, float_tensor, need_float, number
 
 
 class ReLU(Function):
@@ -102,12 +104,16 @@ class LogSoftmax(Function):
 
 def relu(input: Any, inplace: bool = False) -> Tensor:
     """max(input, 0), elementwise; the derivative at 0 is 0. `inplace` is accepted for PyTorch's sake and changes nothing."""
-    return ReLU()(as_tensor("relu", "input", input))
+    x = as_tensor("relu", "input", input)
+    if x.dtype == np.bool_:
+        raise TypeError(f"relu: input is bool {x.shape}, which has no zero to cut at; convert it with .float()")
+    return ReLU()(x)
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """input where positive, `negative_slope` * input elsewhere; the derivative at 0 is the slope."""
-    return LeakyReLU(negative_slope)(float_tensor("leaky_relu", "input", input))
+    op = "leaky_relu"
+    return LeakyReLU(number(op, "negative_slope", negative_slope))(float_tensor(op, "input", input))
 
 
 def sigmoid(input: Any) -> Tensor:
@@ -122,21 +128,22 @@ def tanh(input: Any) -> Tensor:
 
 def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Tensor:
     """Non-negative weights along `dim` that add up to 1. For scores (N, C, H, W) of pixels the class axis is dim=1."""
-    return _normalized("softmax", Softmax, input, dim, dtype)
+    return normalized("softmax", Softmax, input, dim, dtype)
 
 
 def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`, computed without taking the logarithm of a small number."""
-    return _normalized("log_softmax", LogSoftmax, input, dim, dtype)
+    return normalized("log_softmax", LogSoftmax, input, dim, dtype)
 
 
-def _normalized(op: str, function: Any, input: Any, dim: int | None, dtype: Any) -> Tensor:
+def normalized(op: str, function: Any, input: Any, dim: int | None, dtype: Any) -> Tensor:
+    """The softmax or its logarithm, under the name that error messages shall give."""
     x = as_tensor(op, "input", input)
     x = x if dtype is None else x.to(dtype)
     need_float(op, input=x)
     if dim is None:
         raise ValueError(f"{op}: give dim, the axis of the classes (dim=1 for scores (N, C, H, W)); input has shape {x.shape}")
-    along = axis(op, dim, x.ndim)
+    along = axis(op, dim, x.shape)
     if x.ndim == 0:
         return function(0)(x.reshape(1)).reshape(())
     if x.shape[along] == 0:

@@ -14,6 +14,7 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, scatter_add, xp_of
+from minivision.functions.operands import check_flags, integer, shown
 from minivision.functions.pooling import pool_input
 
 
@@ -145,6 +146,7 @@ def _adaptive_avg_pool(op: str, ndim: int, input: Any, output_size: Any) -> Tens
 
 def _adaptive_max_pool(op: str, ndim: int, input: Any, output_size: Any, return_indices: bool) -> Any:
     x, single = pool_input(op, ndim, input)
+    check_flags(op, return_indices=return_indices)
     function = AdaptiveMaxPool(_output_size(op, x.shape, output_size))
     y = function(x)
     if not return_indices:
@@ -155,12 +157,23 @@ def _adaptive_max_pool(op: str, ndim: int, input: Any, output_size: Any, return_
 
 def _output_size(op: str, shape: Sequence[int], output_size: Any) -> tuple[int, ...]:
     size = tuple(shape[2:])
-    wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * len(size)
-    if len(wanted) == 1:
-        wanted *= len(size)
-    if len(wanted) != len(size) or not all(p is None or (hasattr(p, "__index__") and p >= 1) for p in wanted):
-        meaning = {1: "", 2: ", or two of them (h, w)", 3: ", or three of them (d, h, w)"}[len(size)]
-        raise ValueError(f"{op}: output_size {output_size} must be a positive int{meaning}; None keeps a length")
+    wanted = check_output_size(op, output_size, len(size))
     if 0 in size:
         raise ValueError(f"{op}: input has shape {tuple(shape)}, but an axis of length 0 cannot be cut into bins")
     return tuple(n if p is None else int(p) for n, p in zip(size, wanted, strict=True))
+
+
+def check_output_size(op: str, output_size: Any, axes: int) -> tuple[Any, ...]:
+    """The number of bins along each axis, None where the length stays; errors for everything that is no such number."""
+    several = isinstance(output_size, (tuple, list))
+    wanted = tuple(output_size) if several else (output_size,)
+    legal = "a positive int" + {1: "", 2: ", or two of them (h, w)", 3: ", or three of them (d, h, w)"}[axes]
+    if len(wanted) not in (1, axes):
+        raise ValueError(
+            f"{op}: output_size={shown(output_size)} has {len(wanted)} entries, but must be {legal}; None keeps a length"
+        )
+    for i, p in enumerate(wanted):
+        name = f"output_size[{i}]" if several else "output_size"
+        if p is not None and integer(op, name, p, meaning=legal) < 1:
+            raise ValueError(f"{op}: {name}={p} must be {legal}; None keeps a length")
+    return wanted * axes if len(wanted) == 1 else wanted

@@ -9,7 +9,20 @@ import numpy as np
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
 from minivision.functions.division import rounded_quotient
-from minivision.functions.operands import Scalar, as_tensor, need_same_device, promoted, same_dtype
+from minivision.functions.operands import (
+    Scalar,
+    as_tensor,
+    check_broadcast,
+    check_fits,
+    integer,
+    need_bool,
+    need_numbers,
+    need_same_device,
+    number,
+    operand,
+    promoted,
+    same_dtype,
+)
 
 # ---- two operands; the base class sums a gradient over the axes along which its operand was broadcast ----
 
@@ -256,12 +269,41 @@ class Cos(Function):
 
 def add(input: Any, other: Any, *, alpha: Scalar = 1) -> Tensor:
     """`input + alpha * other`, elementwise with broadcasting, as `torch.add`."""
-    return Add()(*same_dtype("add", input, other if alpha == 1 else mul(other, alpha)))
+    return Add()(*with_factor("add", *same_dtype("add", input, other), alpha))
 
 
 def sub(input: Any, other: Any, *, alpha: Scalar = 1) -> Tensor:
-    """`input - alpha * other`, elementwise with broadcasting, as `torch.sub`."""
-    return Sub()(*same_dtype("sub", input, other if alpha == 1 else mul(other, alpha)))
+    """`input - alpha * other`, elementwise with broadcasting, as `torch.sub`. Raises TypeError for bools."""
+    return _difference("sub", input, other, alpha, ("input", "other"))
+
+
+def _difference(op: str, input: Any, other: Any, alpha: Scalar, names: tuple[str, str]) -> Tensor:
+    a, b = operand(input, op, names[0]), operand(other, op, names[1])
+    for name, v in zip(names, (a, b), strict=True):
+        if isinstance(v, bool) or (isinstance(v, Tensor) and v.dtype == np.bool_):
+            raise TypeError(
+                f"{op}: {name} is {f'bool {v.shape}' if isinstance(v, Tensor) else v}, and truth values have no difference; use "
+                "~ for the opposite of a mask, ^ for where two masks differ, or convert with .int()"
+            )
+    return Sub()(*with_factor(op, *same_dtype(op, a, b, names=names), alpha))
+
+
+def with_factor(op: str, input: Any, other: Any, factor: Scalar, name: str = "alpha") -> tuple[Any, Any]:
+    """`input` and `factor * other`, for two operands of one dtype, which must be able to hold the factor."""
+    if type(factor) is int and factor == 1:
+        return input, other
+    factor = number(op, name, factor)
+    dtype = (input if isinstance(input, Tensor) else other).dtype
+    check_fits(op, name, factor, dtype)
+    if isinstance(other, Tensor):
+        return input, Mul()(other, factor)
+    check_fits(op, f"{name} * other", other * factor, dtype)
+    return input, other * factor
+
+
+def rsub(input: Any, other: Any, *, alpha: Scalar = 1) -> Tensor:
+    """`other - alpha * input`: `sub` with its operands exchanged."""
+    return _difference("rsub", other, input, alpha, ("other", "input"))
 
 
 def mul(input: Any, other: Any) -> Tensor:
@@ -280,8 +322,16 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 
 
 def pow(input: Any, exponent: Any) -> Tensor:
-    """`input ** exponent`, elementwise with broadcasting."""
-    base, power = same_dtype("pow", input, exponent)
+    """`input ** exponent`, elementwise with broadcasting. Raises ValueError for a negative power of an integer, a fraction."""
+    base, power = same_dtype("pow", input, exponent, names=("input", "exponent"))
+    dtype = (base if isinstance(base, Tensor) else power).dtype
+    if dtype == np.bool_:
+        need_numbers("pow", input=base, exponent=power)
+    if dtype.kind == "i" and bool((power.array < 0).any() if isinstance(power, Tensor) else power < 0):
+        raise ValueError(
+            f"pow: exponent{' has negative values' if isinstance(power, Tensor) else f'={power} is negative'}, but input is "
+            f"{dtype}, and the negative power of an integer is a fraction; convert input with .float()"
+        )
     return Pow()(base, power) if isinstance(power, Tensor) else Power(power)(base)
 
 
@@ -298,16 +348,22 @@ def minimum(input: Any, other: Any) -> Tensor:
 def where(condition: Any, input: Any, other: Any) -> Tensor:
     """`input` where `condition` is true, else `other`; all three broadcast."""
     test = as_tensor("where", "condition", condition)
-    if test.dtype != np.bool_:
-        raise TypeError(f"where: condition is {test.dtype} {test.shape}, but must be bool; write a comparison such as x > 0")
+    need_bool("where", "condition", test)
     a, b = same_dtype("where", input, other)
-    need_same_device("where", condition=test, input=a, other=b)
+    if isinstance(input, (bool, int, float)) and not isinstance(b, Tensor):
+        a = a.to(device=test.device)  # of two numbers
+    given = {name: v for name, v in (("condition", test), ("input", a), ("other", b)) if isinstance(v, Tensor)}
+    need_same_device("where", **given)
+    check_broadcast("where", [v.shape for v in given.values()], list(given))
     return Where(test.array)(a, b)
 
 
 def neg(input: Any) -> Tensor:
-    """`-input`."""
-    return Neg()(as_tensor("neg", "input", input))
+    """`-input`. Raises TypeError for bools."""
+    x = as_tensor("neg", "input", input)
+    if x.dtype == np.bool_:
+        raise TypeError(f"neg: input is bool {x.shape}, which has no negative; use ~ for the opposite of a mask")
+    return Neg()(x)
 
 
 def exp(input: Any) -> Tensor:
@@ -327,7 +383,7 @@ def sqrt(input: Any) -> Tensor:
 
 def abs_(input: Any) -> Tensor:
     """The absolute value; its derivative at 0 is 0."""
-    return Abs()(as_tensor("abs", "input", input))
+    return Abs()(_numbers("abs", input))
 
 
 def sin(input: Any) -> Tensor:
@@ -342,7 +398,8 @@ def cos(input: Any) -> Tensor:
 
 def square(input: Any) -> Tensor:
     """`input * input`."""
-    return mul(input, input)
+    x = as_tensor("square", "input", input)
+    return mul(x, x)
 
 
 # ---- comparisons and tests: no gradient, so plain array code ----
@@ -350,7 +407,7 @@ def square(input: Any) -> Tensor:
 
 def _comparison(name: str, symbol: str) -> Any:
     def compare(input: Any, other: Any) -> Tensor:
-        a, b = same_dtype(name, input, other)
+        a, b = same_dtype(name, input, other, fit=False)
         ufunc = getattr(xp_of(*(x.array for x in (a, b) if isinstance(x, Tensor))), _UFUNCS[name])
         return Tensor._wrap(ufunc(*(x.array if isinstance(x, Tensor) else x for x in (a, b))))
 
@@ -387,14 +444,22 @@ logical_not = _array_function("logical_not", "Where `input` is zero or False: a 
 
 def logical_and(input: Any, other: Any) -> Tensor:
     """Where both are true: a bool tensor."""
-    a, b = as_tensor("logical_and", "input", input).array, as_tensor("logical_and", "other", other).array
+    a, b = truths("logical_and", input, other)
     return Tensor._wrap(xp_of(a, b).logical_and(a, b))
 
 
 def logical_or(input: Any, other: Any) -> Tensor:
     """Where at least one is true: a bool tensor."""
-    a, b = as_tensor("logical_or", "input", input).array, as_tensor("logical_or", "other", other).array
+    a, b = truths("logical_or", input, other)
     return Tensor._wrap(xp_of(a, b).logical_or(a, b))
+
+
+def truths(op: str, input: Any, other: Any) -> tuple[Array, Array]:
+    """The arrays of two operands of any dtypes, on one device, known to broadcast."""
+    a, b = as_tensor(op, "input", input), as_tensor(op, "other", other)
+    need_same_device(op, input=a, other=b)
+    check_broadcast(op, [a.shape, b.shape], ("input", "other"))
+    return a.array, b.array
 
 
 class Rounding(Function):
@@ -412,30 +477,42 @@ class Rounding(Function):
 
 def floor(input: Any) -> Tensor:
     """The largest integer not above `input`; its gradient is 0."""
-    return Rounding("floor")(as_tensor("floor", "input", input))
+    return Rounding("floor")(_numbers("floor", input))
 
 
 def ceil(input: Any) -> Tensor:
     """The smallest integer not below `input`; its gradient is 0."""
-    return Rounding("ceil")(as_tensor("ceil", "input", input))
+    return Rounding("ceil")(_numbers("ceil", input))
 
 
 def trunc(input: Any) -> Tensor:
     """The integer part, without what is behind the point; its gradient is 0."""
-    return Rounding("trunc")(as_tensor("trunc", "input", input))
+    return Rounding("trunc")(_numbers("trunc", input))
+
+
+def _numbers(op: str, input: Any) -> Tensor:
+    """`input` as a Tensor that is not bool."""
+    x = as_tensor(op, "input", input)
+    need_numbers(op, input=x)
+    return x
 
 
 def round(input: Any, *, decimals: int = 0) -> Tensor:
     """The nearest integer, or multiple of 10^-decimals, halves to the even one; its gradient is 0."""
-    x = as_tensor("round", "input", input)
-    if decimals == 0:
+    x, places = _numbers("round", input), integer("round", "decimals", decimals)
+    if places == 0:
         return Rounding("rint")(x)
-    return div(Rounding("rint")(mul(x, 10.0**decimals)), 10.0**decimals)
+    if not x.is_floating_point():
+        raise TypeError(f"round: decimals={places} is for floats, but input is {x.dtype} {x.shape}; convert it with .float()")
+    if abs(places) > 300:
+        raise ValueError(f"round: decimals={places} is beyond the digits of a float; legal are -300 .. 300")
+    return div(Rounding("rint")(mul(x, 10.0**places)), 10.0**places)
 
 
 def sign(input: Any) -> Tensor:
     """-1, 0 or 1; its gradient is 0."""
-    return Rounding("sign")(as_tensor("sign", "input", input))
+    x = as_tensor("sign", "input", input)
+    return x.clone() if x.dtype == np.bool_ else Rounding("sign")(x)
 
 
 subtract, multiply, divide, true_divide, negative, absolute, fix, sgn = sub, mul, div, div, neg, abs_, trunc, sign

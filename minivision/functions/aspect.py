@@ -11,7 +11,8 @@ class AspectAngle(Function):
 
     def forward(self, w: Array, h: Array) -> Array:
         self.w, self.h = w, h
-        return xp_of(w, h).arctan2(w, h)
+        xp = xp_of(w, h)
+        return xp.arctan2(xp.where(h < 0, -w, w), abs(h))  # atan(w / h) for any sign of h, and h = 0 without a division
 
     def backward(self, dy: Array) -> tuple[Array, Array]:
         xp = xp_of(dy)

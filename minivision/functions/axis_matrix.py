@@ -49,13 +49,13 @@ class AxisMatrix(NamedTuple):
         return y
 
 
-def nearest_matrix(size: int, out: int, scale: float | None = None) -> AxisMatrix:
+def nearest_weights(size: int, out: int, scale: float | None = None) -> AxisMatrix:
     """Output j takes input floor(j in/out), or floor(j / scale)."""
     j = np.arange(out)
     return _one_source(j * size // out if scale is None else _scaled_down(j, scale), size)
 
 
-def nearest_exact_matrix(size: int, out: int, scale: float | None = None) -> AxisMatrix:
+def nearest_exact_weights(size: int, out: int, scale: float | None = None) -> AxisMatrix:
     """Output j takes the input under its centre, floor((j + 1/2) in/out), or floor((j + 1/2) / scale)."""
     j = np.arange(out)
     return _one_source((2 * j + 1) * size // (2 * out) if scale is None else _scaled_down(j + 0.5, scale), size)
@@ -87,7 +87,7 @@ def _step(size: int, out: int, align_corners: bool, scale: float | None) -> floa
     return size / out if scale is None else 1 / scale
 
 
-def linear_matrix(size: int, out: int, align_corners: bool = False, scale: float | None = None) -> AxisMatrix:
+def linear_weights(size: int, out: int, align_corners: bool = False, scale: float | None = None) -> AxisMatrix:
     """Output j lies at `src` between two inputs, which share it: 1 - t for the left one, t for the right one.
 
     Positions outside the first and last centre take the border value.
@@ -119,7 +119,7 @@ def keys_slope(t: Array, a: float) -> Array:
     return xp.sign(t) * xp.where(d <= 1, inner, outer * (d < 2))
 
 
-def cubic_matrix(size: int, out: int, align_corners: bool = False, scale: float | None = None) -> AxisMatrix:
+def cubic_weights(size: int, out: int, align_corners: bool = False, scale: float | None = None) -> AxisMatrix:
     """Output j takes the four inputs around its position, by Keys' kernel with a = -3/4; the border pixel is repeated outwards.
 
     Unlike the linear one, the position itself is not clamped.
@@ -134,7 +134,7 @@ def triangle_kernel(t: np.ndarray) -> np.ndarray:
     return np.maximum(1 - np.abs(t), 0)
 
 
-def antialiased_matrix(
+def antialiased_weights(
     size: int, out: int, kernel: Callable[[np.ndarray], np.ndarray], reach: int, align_corners: bool = False,
     scale: float | None = None,
 ) -> AxisMatrix:  # fmt: skip

@@ -38,13 +38,18 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
     a, b, w = as_tensor(op, "input1", input1), as_tensor(op, "input2", input2), as_tensor(op, "weight", weight)
     c = None if bias is None else as_tensor(op, "bias", bias)
     need_float(op, input1=a, input2=b, weight=w, bias=c)
-    if w.ndim != 3 or a.ndim < 1 or a.shape[:-1] != b.shape[:-1] or (a.shape[-1], b.shape[-1]) != w.shape[1:]:
+    if w.ndim != 3:
+        raise ValueError(f"{op}: weight has shape {w.shape}, but must be (out, in1, in2)")
+    if min(a.ndim, b.ndim) < 1 or a.shape[:-1] != b.shape[:-1] or (a.shape[-1], b.shape[-1]) != w.shape[1:]:
         raise ValueError(
             f"{op}: input1 has shape {a.shape}, input2 {b.shape} and weight (out, in1, in2) = {w.shape}; the last axes must have "
             "lengths in1 and in2, the others must agree"
         )
     if c is not None and c.shape != (w.shape[0],):
-        raise ValueError(f"{op}: bias has shape {c.shape}, but weight {w.shape} has {w.shape[0]} outputs")
+        raise ValueError(
+            f"{op}: bias has shape {c.shape}, but weight (out, in1, in2) = {w.shape} has {w.shape[0]} outputs, so it must be "
+            f"({w.shape[0]},)"
+        )
     leading = a.shape[:-1]
     count = math.prod(leading)
     rows = (a.reshape(count, a.shape[-1]), b.reshape(count, b.shape[-1]), w)

@@ -7,7 +7,15 @@ from typing import Any
 from minivision.autograd import Function, Tensor
 from minivision.autograd.dtypes import result_type
 from minivision.backend import Array, xp_of
-from minivision.functions.operands import Scalar, as_tensor, check_broadcast, need_same_device, operand
+from minivision.functions.operands import (
+    Scalar,
+    as_tensor,
+    check_broadcast,
+    check_fits,
+    need_numbers,
+    need_same_device,
+    operand,
+)
 
 
 class Clamp(Function):
@@ -68,20 +76,29 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
 
     The gradient goes to `input` inside and at the bounds, and outside to the bound, where that is a tensor.
     """
-    if min is None and max is None:
-        raise ValueError("clamp: give min, max, or both")
-    x = as_tensor("clamp", "input", input)
-    bounds: list[Any] = [None if b is None else operand(b) for b in (min, max)]
-    dtype = result_type(x.array, *(b.array if isinstance(b, Tensor) else b for b in bounds if b is not None))
+    return _clamped("clamp", input, min, max)
+
+
+def _clamped(op: str, input: Any, low: Any, high: Any) -> Tensor:
+    x = as_tensor(op, "input", input)
+    bounds: dict[str, Any] = {name: operand(b, op, name) for name, b in (("min", low), ("max", high)) if b is not None}
+    if not bounds:
+        raise ValueError(f"{op}: min and max are both None; give min, max, or both")
+    dtype = result_type(x.array, *(b.array if isinstance(b, Tensor) else b for b in bounds.values()))
+    if dtype.kind == "b":
+        need_numbers(op, input=x)
+    for name, b in bounds.items():
+        if not isinstance(b, Tensor):
+            check_fits(op, name, b, dtype)
+    tensors = {"input": x} | {name: b for name, b in bounds.items() if isinstance(b, Tensor)}
+    need_same_device(op, **tensors)
+    check_broadcast(op, [v.shape for v in tensors.values()], list(tensors))
     x = x.to(dtype)
-    if not any(isinstance(b, Tensor) for b in bounds):
-        return Clamp(*bounds)(x)
+    if len(tensors) == 1:
+        return Clamp(bounds.get("min"), bounds.get("max"))(x)
     xp = xp_of(x.array)
-    low, high = (b if b is None else b.to(dtype) if isinstance(b, Tensor) else Tensor._wrap(xp.asarray(b, dtype)) for b in bounds)
-    given = {"input": x} | {name: b for name, b in (("min", low), ("max", high)) if b is not None}
-    need_same_device("clamp", **given)
-    check_broadcast("clamp", [v.shape for v in given.values()])
-    return ClampBetween()(x, low, high)
+    ends = {name: b.to(dtype) if isinstance(b, Tensor) else Tensor._wrap(xp.asarray(b, dtype)) for name, b in bounds.items()}
+    return ClampBetween()(x, ends.get("min"), ends.get("max"))
 
 
 clip = clamp
@@ -89,9 +106,15 @@ clip = clamp
 
 def clamp_min(input: Any, min: Any) -> Tensor:
     """`input`, but not less than `min`."""
-    return clamp(input, min=min)
+    return _clamped("clamp_min", input, _bound("clamp_min", "min", min), None)
 
 
 def clamp_max(input: Any, max: Any) -> Tensor:
     """`input`, but not more than `max`."""
-    return clamp(input, max=max)
+    return _clamped("clamp_max", input, None, _bound("clamp_max", "max", max))
+
+
+def _bound(op: str, name: str, value: Any) -> Any:
+    if value is None:
+        raise TypeError(f"{op}: {name} is None, but must be a number or a tensor")
+    return value

@@ -9,11 +9,25 @@ from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.autograd.dtypes import result_type
-from minivision.backend import Array, xp_of
-from minivision.functions.linear import matmul
-from minivision.functions.operands import Scalar, as_tensor, axis, check_broadcast, need_same_device
+from minivision.backend import Array, is_array, xp_of
+from minivision.functions.arithmetic import Mul
+from minivision.functions.linear import check_factors, matmul
+from minivision.functions.operands import (
+    Scalar,
+    as_tensor,
+    axes,
+    axis,
+    check_broadcast,
+    check_fits,
+    counted,
+    integer,
+    need_same_device,
+    number,
+    same_dtype,
+    shown,
+)
 from minivision.functions.rearranging import diagonal, movedim
-from minivision.functions.shape import expand, permute, reshape
+from minivision.functions.shape import expanded, permute, reshape
 
 
 class Einsum(Function):
@@ -44,6 +58,29 @@ class Einsum(Function):
         return xp.asarray(xp.einsum(f"{','.join(letters)}->{out}", *operands, optimize=True))
 
 
+class Cross(Function):
+    """y = a x b, the cross product along an axis of length 3;  da = b x dy,  db = dy x a"""
+
+    broadcasts = True
+
+    def __init__(self, axis: int = -1):
+        self.axis = axis  # counted from the end, where broadcasting aligns the axes
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.a, self.b = a, b
+        return self.product(a, b)
+
+    def backward(self, dy: Array) -> tuple[Array, Array]:
+        return self.product(self.b, dy), self.product(dy, self.a)
+
+    def product(self, a: Array, b: Array) -> Array:
+        """The vector at right angles to both, (a2 b3 - a3 b2, a3 b1 - a1 b3, a1 b2 - a2 b1)."""
+        xp = xp_of(a, b)
+        one, two = ([xp.take(v, i, axis=self.axis) for i in range(3)] for v in (a, b))
+        parts = [one[i - 2] * two[i - 1] - one[i - 1] * two[i - 2] for i in range(3)]
+        return xp.stack(parts, axis=self.axis)
+
+
 # ---- einsum: the notation ----
 
 
@@ -62,17 +99,16 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
         operands = tuple(operands[0])
     tensors = [as_tensor("einsum", f"operands[{i}]", x) for i, x in enumerate(operands)]
     letters, out = _parsed(equation, [x.shape for x in tensors])
-    need_same_device("einsum", **{f"operands[{i}]": x for i, x in enumerate(tensors)})
-    dtype = result_type(*(x.array for x in tensors))
+    check_factors("einsum", **{f"operands[{i}]": x for i, x in enumerate(tensors)})
     lengths: dict[str, int] = {}
     simple = []
     for i, (x, names) in enumerate(zip(tensors, letters, strict=True)):
-        x, names = _without_repeats(x.to(dtype), names)
+        x, names = _without_repeats(x, names)
         for name, n in zip(names, x.shape, strict=True):
             if n != 1 and lengths.setdefault(name, n) not in (1, n):
                 raise ValueError(
-                    f"einsum: {equation!r} with operands {[t.shape for t in tensors]}: letter {name!r} has length "
-                    f"{lengths[name]} and, in operands[{i}], {n}"
+                    f"einsum: letter {name!r} of {equation!r} has length {lengths[name]} in one operand, but {n} in "
+                    f"operands[{i}]; the operands have shapes {' and '.join(str(t.shape) for t in tensors)}"
                 )
             lengths.setdefault(name, n)
             lengths[name] = n if lengths[name] == 1 else lengths[name]
@@ -86,10 +122,15 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
 def _parsed(equation: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], str]:
     """The letters of each operand and of the result, with letters in the place of `...`."""
     text = equation.replace(" ", "")
+    if text.count("->") > 1:
+        raise ValueError(f"einsum: {equation!r} has more than one '->'; it stands once, before the result")
     left, arrow, right = text.partition("->")
     terms = left.split(",")
     if len(terms) != len(shapes):
-        raise ValueError(f"einsum: {equation!r} describes {len(terms)} operands, but {len(shapes)} were given")
+        raise ValueError(
+            f"einsum: {equation!r} describes {counted(len(terms), 'operand')}, but {len(shapes)} "
+            f"{'was' if len(shapes) == 1 else 'were'} given"
+        )
     spare = [c for c in string.ascii_letters if c not in text]
     extra = [len(s) - len(t.replace("...", "")) for t, s in zip(terms, shapes, strict=True)]
     for term, shape, more in zip(terms, shapes, extra, strict=True):
@@ -97,15 +138,24 @@ def _parsed(equation: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], st
         if bare and not (bare.isascii() and bare.isalpha()):
             raise ValueError(f"einsum: {term!r} in {equation!r} must consist of letters and at most one '...'")
         if more < 0 or (more and "..." not in term):
-            raise ValueError(f"einsum: {term!r} in {equation!r} names {len(bare)} axes, but the operand has shape {shape}")
+            way_out = "; write ... for axes in front" if more > 0 else ""
+            raise ValueError(
+                f"einsum: {term!r} in {equation!r} names {counted(len(bare), 'axis')}, but its operand of shape {shape} has "
+                f"{len(shape)}{way_out}"
+            )
     most = max((more for term, more in zip(terms, extra, strict=True) if "..." in term), default=0)
     dots = "".join(spare[:most])
     full = [t.replace("...", dots[most - more :]) for t, more in zip(terms, extra, strict=True)]
     named = [c for t in terms for c in t if c != "."]
     if arrow:
         bare = right.replace("...", "", 1)
-        if len(set(bare)) != len(bare) or not set(bare) <= set(named):
-            raise ValueError(f"einsum: the result {right!r} of {equation!r} must name letters of the operands, each once")
+        twice = [c for c in bare if bare.count(c) > 1]
+        unknown = [c for c in bare if c not in named]
+        if unknown or twice:
+            reason = f"{unknown[0]!r}, which no operand has" if unknown else f"{twice[0]!r} twice"
+            raise ValueError(
+                f"einsum: the result {right!r} of {equation!r} names {reason}; it must name letters of the operands, each once"
+            )
         return full, right.replace("...", dots)
     return full, dots + "".join(sorted(c for c in set(named) if named.count(c) == 1))
 
@@ -113,9 +163,25 @@ def _parsed(equation: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], st
 def _from_lists(arguments: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
     """(a, [0, 1], b, [1, 2], [0, 2]) as ("ab,bc->ac", (a, b))."""
 
-    def term(numbers: Sequence[Any]) -> str:
-        return "".join("..." if n is Ellipsis else string.ascii_letters[n] for n in numbers)
+    def term(numbers: Any) -> str:
+        if not isinstance(numbers, (tuple, list)):
+            raise TypeError(
+                f"einsum: {shown(numbers)} stands in the place of a list of ints, the axes of an operand; write "
+                "einsum('ij,jk->ik', a, b) or einsum(a, [0, 1], b, [1, 2])"
+            )
+        return "".join("..." if n is Ellipsis else letter(n) for n in numbers)
 
+    def letter(n: Any) -> str:
+        if integer("einsum", "an axis", n, 0) >= len(string.ascii_letters):
+            raise ValueError(f"einsum: axis {n} is beyond the {len(string.ascii_letters)} that have a letter")
+        return string.ascii_letters[n]
+
+    if not isinstance(arguments[0], Tensor) and not is_array(arguments[0]):
+        raise TypeError(f"einsum: equation={shown(arguments[0])} must be text such as 'ij,jk->ik', or the first operand")
+    if len(arguments) < 2:
+        raise ValueError(
+            "einsum: an operand is given, but neither an equation such as 'ij->ji' before it nor a list of axes behind"
+        )
     pairs = len(arguments) // 2
     equation = ",".join(term(arguments[2 * i + 1]) for i in range(pairs))
     if len(arguments) % 2:
@@ -129,7 +195,10 @@ def _without_repeats(x: Tensor, names: str) -> tuple[Tensor, str]:
         while names.count(name) > 1:
             a, b = names.index(name), names.rindex(name)
             if x.shape[a] != x.shape[b]:
-                raise ValueError(f"einsum: letter {name!r} occurs twice in an operand of shape {x.shape}, with different lengths")
+                raise ValueError(
+                    f"einsum: letter {name!r} stands twice in {names!r}, for the diagonal of axes {a} and {b}, but the operand "
+                    f"of shape {x.shape} has lengths {x.shape[a]} and {x.shape[b]} there"
+                )
             x = movedim(diagonal(x, 0, a, b), -1, a)
             names = names[:b] + names[b + 1 :]
     return x, names
@@ -154,20 +223,37 @@ def _only_shared(k: int, terms: list[tuple[Tensor, str]], out: str, lengths: dic
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Tensor:
     """Products of a and b summed over axes: the last `dims` of a with the first of b, or two lists of axes."""
     x, y = as_tensor("tensordot", "a", a), as_tensor("tensordot", "b", b)
+    check_factors("tensordot", a=x, b=y)
     dims = dims.tolist() if isinstance(dims, Tensor) else dims
-    if isinstance(dims, int):
-        if not 0 <= dims <= min(x.ndim, y.ndim):
-            raise ValueError(f"tensordot: dims={dims} is out of range for shapes {x.shape} and {y.shape}")
-        dims = (range(x.ndim - dims, x.ndim), range(dims))
-    inner = [tuple(axis("tensordot", d, t.ndim) for d in part) for part, t in zip(dims, (x, y), strict=True)]
+    if isinstance(dims, (tuple, list)):
+        if len(dims) != 2 or not all(isinstance(part, (tuple, list)) for part in dims):
+            raise TypeError(f"tensordot: dims={dims} must be an int, or two lists of axes, one of a and one of b")
+        inner = [
+            axes("tensordot", part, t.shape, f"dims[{i}]") if part else ()
+            for i, (part, t) in enumerate(zip(dims, (x, y), strict=True))
+        ]
+    else:
+        count = integer("tensordot", "dims", dims, 0, "an int, or two lists of axes")
+        if count > min(x.ndim, y.ndim):
+            raise ValueError(
+                f"tensordot: dims={count} is out of range for a of shape {x.shape} and b of shape {y.shape}; legal are 0 .. "
+                f"{min(x.ndim, y.ndim)}"
+            )
+        inner = [tuple(range(x.ndim - count, x.ndim)), tuple(range(count))]
     if len(inner[0]) != len(inner[1]):
-        raise ValueError(f"tensordot: dims {dims} must name equally many axes of a and b")
+        raise ValueError(
+            f"tensordot: dims {dims} name {counted(len(inner[0]), 'axis')} of a, but {len(inner[1])} of b; they must be "
+            "equally many"
+        )
     outer = [[i for i in range(t.ndim) if i not in part] for t, part in zip((x, y), inner, strict=True)]
     for i, j in zip(*inner, strict=True):
         if 1 in (x.shape[i], y.shape[j]) and x.shape[i] != y.shape[j]:  # a length of 1 broadcasts: the other is summed
             x, y = (x.sum(i, keepdim=True), y) if y.shape[j] == 1 else (x, y.sum(j, keepdim=True))
         if x.shape[i] != y.shape[j]:
-            raise ValueError(f"tensordot: axis {i} of a {x.shape} and axis {j} of b {y.shape} have different lengths")
+            raise ValueError(
+                f"tensordot: axis {i} of a {x.shape} has length {x.shape[i]}, but axis {j} of b {y.shape} has {y.shape[j]}; axes "
+                "that are multiplied and summed must be equally long"
+            )
     length = math.prod(x.shape[i] for i in inner[0])
     rows, columns = [x.shape[i] for i in outer[0]], [y.shape[i] for i in outer[1]]
     left = reshape(permute(x, (*outer[0], *inner[0])), (math.prod(rows), length))
@@ -194,7 +280,15 @@ vdot = dot
 def inner(input: Any, other: Any) -> Tensor:
     """The sums of the products over the last axes; numbers multiply."""
     a, b = as_tensor("inner", "input", input), as_tensor("inner", "other", other)
-    return a * b if not a.ndim or not b.ndim else tensordot(a, b, ([-1], [-1]))
+    if not a.ndim or not b.ndim:
+        return Mul()(*same_dtype("inner", a, b))
+    check_factors("inner", input=a, other=b)
+    if a.shape[-1] != b.shape[-1]:
+        raise ValueError(
+            f"inner: the last axes differ: {a.shape[-1]} of input {a.shape} against {b.shape[-1]} of other {b.shape}; use matmul "
+            "for (..., n, m) @ (..., m, k)"
+        )
+    return tensordot(a, b, ([-1], [-1]))
 
 
 def mv(input: Any, vec: Any) -> Tensor:
@@ -205,6 +299,7 @@ def mv(input: Any, vec: Any) -> Tensor:
 def kron(input: Any, other: Any) -> Tensor:
     """Kronecker's product: every element of `input` times the whole of `other`, laid out as blocks."""
     a, b = as_tensor("kron", "input", input), as_tensor("kron", "other", other)
+    need_same_device("kron", input=a, other=b)
     ndim = max(a.ndim, b.ndim)
     first, second = ((1,) * (ndim - t.ndim) + t.shape for t in (a, b))
     # (n, 1, m, 1) * (1, p, 1, q) -> (n, p, m, q) -> (n p, m q)
@@ -239,10 +334,25 @@ def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Scalar = 1, alpha: Sca
 
 def _plus(op: str, input: Any, product: Tensor, beta: Scalar, alpha: Scalar) -> Tensor:
     x = as_tensor(op, "input", input)
-    check_broadcast(op, [x.shape, product.shape])
-    expand(x, product.shape)  # the result has the shape of the product
+    beta, alpha = number(op, "beta", beta), number(op, "alpha", alpha)
+    need_same_device(op, input=x, **{"the product": product})
+    if op == "addr" and x.dtype != product.dtype:
+        dtype = result_type(x.array, product.array)
+        x, product = x.to(dtype), product.to(dtype)
+    if x.dtype != product.dtype:
+        raise TypeError(
+            f"{op}: input is {x.dtype} {x.shape}, but the product is {product.dtype}; convert input with "
+            f".to(minivision.{product.dtype})"
+        )
+    for name, factor in (("beta", beta), ("alpha", alpha)):
+        check_fits(op, name, factor, product.dtype)
+    check_broadcast(op, [x.shape, product.shape], ("input", "the product"))
+    expanded(op, x, product.shape)  # the result has the shape of the product
     product = product if alpha == 1 else product * alpha
     return product if beta == 0 else (x if beta == 1 else x * beta) + product
+
+
+_PRODUCTS = {(1, 1): "(n,) @ (n,)", (2, 1): "(n, m) @ (m,)", (2, 2): "(n, m) @ (m, k)", (3, 3): "(N, n, m) @ (N, m, k)"}
 
 
 def _product(op: str, *, ndim: tuple[int, int], sum_: bool = True, **factors: Any) -> Tensor:
@@ -253,10 +363,36 @@ def _product(op: str, *, ndim: tuple[int, int], sum_: bool = True, **factors: An
         if x.ndim != n:
             raise ValueError(f"{op}: {name} has shape {x.shape}, but must be {kinds[n]}; use matmul for other cases")
     if not sum_:
-        return reshape(a, -1, 1) * b
-    if a.shape[-1] != b.shape[-min(ndim[1], 2)] or (ndim == (3, 3) and a.shape[0] != b.shape[0]):
+        need_same_device(op, **{first: a, second: b})
+        return reshape(a, a.numel(), 1) * b
+    check_factors(op, **{first: a, second: b})
+    rows, columns = a.shape[-1], b.shape[-min(ndim[1], 2)]
+    if rows != columns:
         raise ValueError(
-            f"{op}: {first} {a.shape} and {second} {b.shape} do not fit: the last length of {first} must be the "
-            f"{'only' if ndim[1] == 1 else 'last but one'} of {second}{', and the batches equal' if ndim == (3, 3) else ''}"
+            f"{op}: the inner lengths differ: {rows} of {first} {a.shape} against {columns} of {second} {b.shape}; "
+            f"{_PRODUCTS[ndim]} is needed"
+        )
+    if ndim == (3, 3) and a.shape[0] != b.shape[0]:
+        raise ValueError(
+            f"{op}: the batches differ: {a.shape[0]} matrices of {first} {a.shape} against {b.shape[0]} of {second} {b.shape}"
         )
     return matmul(a, b)
+
+
+def cross(input: Any, other: Any, dim: int | None = None) -> Tensor:
+    """The cross product of the vectors along `dim`, an axis of length 3 (without `dim` the first one of `input`).
+
+    The other axes broadcast. Raises ValueError when the axis has another length.
+    """
+    a, b = (as_tensor("cross", name, v) for name, v in (("input", input), ("other", other)))
+    need_same_device("cross", input=a, other=b)
+    if a.ndim != b.ndim:
+        raise ValueError(f"cross: input has shape {a.shape}, but other has {b.shape}; they must have equally many axes")
+    if dim is None:
+        dim = next((i for i, length in enumerate(a.shape) if length == 3), None)
+        if dim is None:
+            raise ValueError(f"cross: input {a.shape} has no axis of length 3")
+    along = axis("cross", dim, a.shape)
+    if not a.ndim or a.shape[along] != 3 or b.shape[along] != 3:
+        raise ValueError(f"cross: input {a.shape} and other {b.shape} must have length 3 along dim {dim}")
+    return Cross(along - a.ndim)(*same_dtype("cross", a, b))

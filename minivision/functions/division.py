@@ -6,7 +6,7 @@ from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.operands import as_tensor, same_dtype
+from minivision.functions.operands import float_tensor, need_numbers, same_dtype, shown
 
 
 class Remainder(Function):
@@ -89,21 +89,25 @@ def floor_divide(input: Any, other: Any) -> Tensor:
 
 def rounded_quotient(op: str, input: Any, other: Any, rounding_mode: str) -> Tensor:
     """input / other, rounded down ("floor") or towards 0 ("trunc"); integers stay integers."""
-    if rounding_mode not in ("floor", "trunc"):
-        raise ValueError(f"{op}: rounding_mode={rounding_mode!r} is unknown; use None, 'floor' or 'trunc'")
+    if not isinstance(rounding_mode, str) or rounding_mode not in ("floor", "trunc"):
+        raise ValueError(f"{op}: rounding_mode={shown(rounding_mode)} is unknown; use None, 'floor' or 'trunc'")
     return RoundedQuotient(rounding_mode)(*_whole(op, input, other))
 
 
 def _whole(op: str, input: Any, other: Any) -> tuple[Any, Any]:
-    """Both operands; an integer division by 0 has no answer."""
+    """Both operands, not bool; an integer division by 0 has no answer."""
     a, b = same_dtype(op, input, other)
     reference = a if isinstance(a, Tensor) else b
-    zero = bool((b.array == 0).any()) if isinstance(b, Tensor) else b == 0
-    if zero and not reference.is_floating_point():
-        raise RuntimeError(f"{op}: an integer is divided by 0; convert to floats for inf and NaN")
+    if reference.dtype.kind == "b":
+        need_numbers(op, input=a, other=b)
+    if not reference.is_floating_point() and (bool((b.array == 0).any()) if isinstance(b, Tensor) else b == 0):
+        where = f", of shape {b.shape}, has zeros" if isinstance(b, Tensor) else " is 0"
+        raise RuntimeError(
+            f"{op}: an integer is divided by 0: input is {reference.dtype} and other{where}; convert to floats for inf and NaN"
+        )
     return a, b
 
 
 def frac(input: Any) -> Tensor:
-    """The part of a number behind the point, with its sign."""
-    return Frac()(as_tensor("frac", "input", input))
+    """The part of a number behind the point, with its sign. Raises TypeError for integers, which have none."""
+    return Frac()(float_tensor("frac", "input", input))

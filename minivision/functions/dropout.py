@@ -8,7 +8,7 @@ from typing import Any
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, Generator, default_generator, xp_of
 from minivision.functions.arithmetic import where
-from minivision.functions.operands import as_tensor, need_float
+from minivision.functions.operands import as_tensor, check_flags, need_float, number, shown
 
 SELU_LIMIT = 1.0507009873554804934193349852946 * 1.6732632423543772848170429916717  # SELU of minus infinity, without its sign
 
@@ -73,13 +73,27 @@ def alpha_dropout(
     2017 (arXiv:1706.02515). Raises ValueError for a p outside [0, 1].
     """
     x = as_tensor("alpha_dropout", "input", input)
-    _check("alpha_dropout", x, p)
+    return _drop_to_limit("alpha_dropout", x, p, training, x.shape, generator)
+
+
+def feature_alpha_dropout(
+    input: Any, p: float = 0.5, training: bool = False, inplace: bool = False, *, generator: Generator | None = None
+) -> Tensor:
+    """As `alpha_dropout`, for whole channels of input (N, C, ...)."""
+    x = as_tensor("feature_alpha_dropout", "input", input)
+    if x.ndim < 2:
+        raise ValueError(f"feature_alpha_dropout: input has shape {x.shape}, but needs a channel axis: (N, C, ...)")
+    return _drop_to_limit("feature_alpha_dropout", x, p, training, x.shape[:2] + (1,) * (x.ndim - 2), generator)
+
+
+def _drop_to_limit(op: str, x: Tensor, p: float, training: bool, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
+    p = _checked(op, x, p, training, generator)
     if not training or p == 0:
         return x
     if p == 1:
         return x * 0
     a = 1 / math.sqrt((1 - p) * (1 + p * SELU_LIMIT**2))
-    return where(Tensor._wrap(_mask(x, p, x.shape, generator)), x, -SELU_LIMIT) * a + SELU_LIMIT * a * p
+    return where(Tensor._wrap(_mask(x, p, shape, generator)), x, -SELU_LIMIT) * a + SELU_LIMIT * a * p
 
 
 def _drop_channels(op: str, input: Any, p: float, training: bool, axes: int, legal: str, generator: Generator | None) -> Tensor:
@@ -90,14 +104,25 @@ def _drop_channels(op: str, input: Any, p: float, training: bool, axes: int, leg
 
 
 def _drop(op: str, x: Tensor, p: float, training: bool, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
-    _check(op, x, p)
+    p = _checked(op, x, p, training, generator)
     return Dropout(p, _mask(x, p, shape, generator))(x) if training and p else x
 
 
-def _check(op: str, x: Tensor, p: float) -> None:
+def _checked(op: str, x: Tensor, p: Any, training: Any, generator: Any) -> float:
+    """The probability; errors for it and for the other arguments."""
     need_float(op, input=x)
+    check_flags(op, training=training)
+    if generator is not None and not isinstance(generator, Generator):
+        raise TypeError(f"{op}: generator={shown(generator)} must be a minivision.Generator")
+    return probability(op, "p", p)
+
+
+def probability(op: str, name: str, value: Any) -> float:
+    """A setting as a number in [0, 1]."""
+    p: float = number(op, name, value)
     if not 0 <= p <= 1:
-        raise ValueError(f"{op}: p={p} is a probability and must lie in [0, 1]")
+        raise ValueError(f"{op}: {name}={p} is a probability and must lie in [0, 1]")
+    return p
 
 
 def _mask(x: Tensor, p: float, shape: tuple[int, ...], generator: Generator | None) -> Array:

@@ -8,8 +8,19 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.arithmetic import add, div, mul
-from minivision.functions.operands import Scalar, as_tensor, check_broadcast, need_same_device, same_dtype
+from minivision.functions.arithmetic import Add, Div, Mul, truths, with_factor
+from minivision.functions.operands import (
+    Scalar,
+    as_tensor,
+    check_broadcast,
+    check_flags,
+    need_float,
+    need_same_device,
+    not_negative,
+    number,
+    operand,
+    same_dtype,
+)
 
 
 class Atan2(Function):
@@ -104,11 +115,24 @@ class NanToNum(Function):
 # ---- what users call ----
 
 
-def _floating_pair(op: str, input: Any, other: Any) -> list[Tensor]:
-    """Both as floating tensors of one dtype."""
-    a, b = same_dtype(op, input, other, floating=True)
+def _pair(op: str, input: Any, other: Any, floating: bool = False) -> list[Tensor]:
+    """Both as tensors of one dtype."""
+    a, b = same_dtype(op, input, other, floating)
     like = (a if isinstance(a, Tensor) else b).array
     return [v if isinstance(v, Tensor) else Tensor._wrap(xp_of(like).asarray(v, like.dtype)) for v in (a, b)]
+
+
+def _floating_pair(op: str, input: Any, other: Any) -> list[Tensor]:
+    """Both as floating tensors of one dtype; integers become float32."""
+    return _pair(op, input, other, floating=True)
+
+
+def _pair_of_floats(op: str, input: Any, other: Any) -> list[Tensor]:
+    """Both as floating tensors of one dtype. Raises TypeError where both are integers."""
+    a, b = _pair(op, input, other)
+    if not a.is_floating_point():
+        raise TypeError(f"{op}: input and other are {a.dtype}, but one must be floating; convert it with .float()")
+    return [a, b]
 
 
 def atan2(input: Any, other: Any) -> Tensor:
@@ -121,12 +145,12 @@ arctan2 = atan2
 
 def hypot(input: Any, other: Any) -> Tensor:
     """sqrt(input^2 + other^2), without overflow."""
-    return Hypot()(*_floating_pair("hypot", input, other))
+    return Hypot()(*_pair_of_floats("hypot", input, other))
 
 
 def logaddexp(input: Any, other: Any) -> Tensor:
     """ln(e^input + e^other), without overflow."""
-    return LogAddExp()(*_floating_pair("logaddexp", input, other))
+    return LogAddExp()(*_pair_of_floats("logaddexp", input, other))
 
 
 def xlogy(input: Any, other: Any) -> Tensor:
@@ -135,36 +159,60 @@ def xlogy(input: Any, other: Any) -> Tensor:
 
 
 def lerp(input: Any, end: Any, weight: Any) -> Tensor:
-    """input + weight * (end - input): the point at `weight` on the way from `input` to `end`; all three broadcast."""
-    a, b = same_dtype("lerp", input, end)
-    if not isinstance(weight, Tensor):
-        return Lerp()(a, b, weight)
-    a, w = same_dtype("lerp", a, weight)
-    check_broadcast("lerp", [v.shape for v in (a, b, w)])
-    return Lerp()(a, b, w)
+    """input + weight * (end - input): the point at `weight` on the way from `input` to `end`; all three broadcast.
+
+    Raises TypeError unless all are floating and of one dtype.
+    """
+    operands = {name: operand(v, "lerp", name) for name, v in (("input", input), ("end", end), ("weight", weight))}
+    first, share = operands["input"], operands["weight"]
+    if not isinstance(first, Tensor) and not isinstance(operands["end"], Tensor):
+        raise TypeError(f"lerp: input={first} and end={operands['end']} are numbers, but one of them must be a tensor")
+    if isinstance(first, Tensor) and isinstance(share, Tensor) and not share.ndim:
+        operands["weight"] = share.to(first.dtype)  # a number does not decide the dtype
+    tensors = {name: v for name, v in operands.items() if isinstance(v, Tensor)}
+    need_float("lerp", **tensors)
+    check_broadcast("lerp", [v.shape for v in tensors.values()], list(tensors))
+    a, b = same_dtype("lerp", operands["input"], operands["end"], floating=True)
+    return Lerp()(a, b, operands["weight"])
 
 
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Scalar = 1) -> Tensor:
     """input + value * tensor1 * tensor2, elementwise with broadcasting."""
-    return add(input, mul(tensor1, tensor2), alpha=value)
+    return _plus("addcmul", input, Mul()(*_factors("addcmul", input, tensor1, tensor2)), value, "tensor1 * tensor2")
 
 
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Scalar = 1) -> Tensor:
-    """input + value * tensor1 / tensor2, elementwise with broadcasting."""
-    return add(input, div(tensor1, tensor2), alpha=value)
+    """input + value * tensor1 / tensor2, elementwise with broadcasting. Raises TypeError for a quotient of integers."""
+    a, b = _factors("addcdiv", input, tensor1, tensor2)
+    if not (a if isinstance(a, Tensor) else b).is_floating_point():
+        raise TypeError("addcdiv: tensor1 and tensor2 are integers, but a quotient is floating; convert one with .float()")
+    return _plus("addcdiv", input, Div()(a, b), value, "tensor1 / tensor2")
+
+
+def _factors(op: str, input: Any, tensor1: Any, tensor2: Any) -> tuple[Any, Any]:
+    """tensor1 and tensor2, of one dtype, all three known to broadcast."""
+    a, b = same_dtype(op, tensor1, tensor2, names=("tensor1", "tensor2"))
+    given = {"input": operand(input, op, "input"), "tensor1": a, "tensor2": b}
+    tensors = {name: v for name, v in given.items() if isinstance(v, Tensor)}
+    need_same_device(op, **tensors)
+    check_broadcast(op, [v.shape for v in tensors.values()], list(tensors))
+    return a, b
+
+
+def _plus(op: str, input: Any, other: Tensor, value: Scalar, name: str) -> Tensor:
+    """input + value * other."""
+    return Add()(*with_factor(op, *same_dtype(op, input, other, names=("input", name)), value, "value"))
 
 
 def nan_to_num(input: Any, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """`input` with `nan` (0), `posinf` (the largest number) and `neginf` (the smallest) in the place of NaN, inf and -inf."""
     x = as_tensor("nan_to_num", "input", input)
+    given = {"nan": nan, "posinf": posinf, "neginf": neginf}
+    chosen = {k: number("nan_to_num", k, v, infinite=True, nan=True) for k, v in given.items() if v is not None}
     if not x.is_floating_point():
         return x.clone()
     limits = np.finfo(x.dtype)
-    return NanToNum(
-        0.0 if nan is None else nan,
-        float(limits.max) if posinf is None else posinf,
-        float(limits.min) if neginf is None else neginf,
-    )(x)
+    return NanToNum(**{"nan": 0.0, "posinf": float(limits.max), "neginf": float(limits.min)} | chosen)(x)
 
 
 def positive(input: Any) -> Tensor:
@@ -179,16 +227,21 @@ def positive(input: Any) -> Tensor:
 
 
 def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
-    """Where |input - other| <= atol + rtol * |other|: a bool tensor."""
-    a, b = same_dtype("isclose", input, other)
+    """Where |input - other| <= atol + rtol * |other|: a bool tensor. Raises ValueError for negative tolerances."""
+    return _close("isclose", input, other, rtol, atol, equal_nan)
+
+
+def _close(op: str, input: Any, other: Any, rtol: float, atol: float, equal_nan: bool) -> Tensor:
+    a, b = _pair(op, input, other)
+    rtol, atol = float(not_negative(op, "rtol", rtol)), float(not_negative(op, "atol", atol))
+    check_flags(op, equal_nan=equal_nan)
     xp = xp_of(a.array)
-    close = xp.isclose(a.array, b.array if isinstance(b, Tensor) else b, rtol=rtol, atol=atol, equal_nan=equal_nan)
-    return Tensor._wrap(xp.asarray(close))
+    return Tensor._wrap(xp.asarray(xp.isclose(a.array, b.array, rtol=rtol, atol=atol, equal_nan=equal_nan)))
 
 
 def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether `isclose` holds everywhere."""
-    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
+    return bool(_close("allclose", input, other, rtol, atol, equal_nan).array.all())
 
 
 def equal(input: Any, other: Any) -> bool:
@@ -200,16 +253,20 @@ def equal(input: Any, other: Any) -> bool:
 
 def logical_xor(input: Any, other: Any) -> Tensor:
     """Where exactly one is true: a bool tensor."""
-    a, b = as_tensor("logical_xor", "input", input).array, as_tensor("logical_xor", "other", other).array
+    a, b = truths("logical_xor", input, other)
     return Tensor._wrap(xp_of(a, b).logical_xor(a, b))
 
 
 def _bits(op: str, *values: Any) -> list[Any]:
     """The arrays of integers or bools, of one dtype."""
-    operands = same_dtype(op, *values) if len(values) == 2 else (as_tensor(op, "input", values[0]),)
-    dtype = next(v.dtype for v in operands if isinstance(v, Tensor))
-    if dtype.kind not in "biu":
-        raise TypeError(f"{op}: operands are {dtype}, but bits are those of integers and bools; write x > 0 first")
+    given = {name: operand(v, op, name) for name, v in zip(("input", "other"), values, strict=False)}
+    operands = same_dtype(op, given["input"], given["other"]) if len(given) == 2 else (as_tensor(op, "input", values[0]),)
+    for name, v in given.items():
+        if isinstance(v, float) or (isinstance(v, Tensor) and v.is_floating_point()):
+            what = f"{v.dtype} {v.shape}" if isinstance(v, Tensor) else v
+            raise TypeError(
+                f"{op}: {name} is {what}, but bits are those of integers and bools; for a mask write a comparison such as x > 0"
+            )
     return [v.array if isinstance(v, Tensor) else v for v in operands]
 
 
@@ -235,3 +292,39 @@ def bitwise_not(input: Any) -> Tensor:
     """Every bit the other way round; for bools, the opposite."""
     (x,) = _bits("bitwise_not", input)
     return Tensor._wrap(xp_of(x).invert(x))
+
+
+# ---- integers: without gradient ----
+
+
+def _integers(op: str, input: Any, other: Any) -> list[Any]:
+    """The arrays of integers, of one dtype."""
+    a, b = same_dtype(op, input, other)
+    dtype = (a if isinstance(a, Tensor) else b).dtype
+    if dtype.kind not in "iu":
+        raise TypeError(f"{op}: operands are {dtype}, but must be integers; convert with .long()")
+    return [v.array if isinstance(v, Tensor) else v for v in (a, b)]
+
+
+def gcd(input: Any, other: Any) -> Tensor:
+    """The greatest common divisor of integers, elementwise with broadcasting; gcd(0, 0) is 0."""
+    a, b = _integers("gcd", input, other)
+    return Tensor._wrap(xp_of(a, b).gcd(a, b))
+
+
+def lcm(input: Any, other: Any) -> Tensor:
+    """The least common multiple of integers, elementwise with broadcasting; 0 where one of them is 0."""
+    a, b = _integers("lcm", input, other)
+    return Tensor._wrap(xp_of(a, b).lcm(a, b))
+
+
+def bitwise_left_shift(input: Any, other: Any) -> Tensor:
+    """input * 2^other, for integers: the bits moved to the left."""
+    a, b = _integers("bitwise_left_shift", input, other)
+    return Tensor._wrap(xp_of(a, b).left_shift(a, b))
+
+
+def bitwise_right_shift(input: Any, other: Any) -> Tensor:
+    """floor(input / 2^other), for integers: the bits moved to the right, the sign kept."""
+    a, b = _integers("bitwise_right_shift", input, other)
+    return Tensor._wrap(xp_of(a, b).right_shift(a, b))

@@ -10,7 +10,22 @@ from minivision.autograd import Function, Tensor
 from minivision.backend import Array, check_same_device, xp_of
 from minivision.backend import scatter_add as add_at
 from minivision.functions.arithmetic import where
-from minivision.functions.operands import Scalar, as_tensor, axis, check_broadcast, index_array, need_same_device
+from minivision.functions.operands import (
+    Scalar,
+    as_tensor,
+    axis,
+    check_broadcast,
+    check_flags,
+    counted,
+    fill_value,
+    index_array,
+    need_bool,
+    need_one_dtype,
+    need_same_device,
+    number,
+    operand,
+    shown,
+)
 from minivision.functions.shape import Index, broadcast_tensors, reshape
 
 
@@ -125,39 +140,54 @@ def _in_corner(values: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _index(op: str, name: str, index: Any, x: Tensor) -> Array:
-    """An index tensor as an array of integers on the device of x."""
-    array = index_array(index)
+    """An index tensor as an array of integers on the device of x; a list is put there."""
+    array = as_tensor(op, name, index).array
+    if isinstance(index, (list, tuple, int)) and not isinstance(index, bool):
+        array = xp_of(x.array).asarray(array)
     if not array.size:
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu" or array.dtype == np.uint8:
-        raise TypeError(f"{op}: {name} is {array.dtype} {array.shape}, but indices must be int64 or int32; convert with .long()")
+        way_out = "to choose with a mask, use masked_select or x[mask]" if array.dtype == np.bool_ else "convert with .long()"
+        raise TypeError(f"{op}: {name} is {array.dtype} {array.shape}, but indices must be int64 or int32; {way_out}")
     check_same_device(op, {"input": x.array, name: array})
     return array
 
 
-def _in_range(op: str, name: str, index: Array, length: int, where: str) -> None:
-    """Raise IndexError for places that do not exist; NumPy would count negative ones from the end, CuPy wrap all around."""
-    if index.size and (int(index.min()) < 0 or int(index.max()) >= length):
-        raise IndexError(
-            f"{op}: {name} has values {int(index.min())} .. {int(index.max())}, but {where} has length {length}; legal are "
-            f"0 .. {length - 1}"
-        )
+def _in_range(op: str, name: str, index: Array, length: int, where: str, negative: bool = False) -> None:
+    """Raise IndexError for places that do not exist; NumPy would count negative ones from the end, CuPy wrap all around.
+
+    With `negative`, places from -length on are legal.
+    """
+    if not index.size:
+        return
+    low, high, first = int(index.min()), int(index.max()), -length if negative else 0
+    if low < first or high >= length:
+        legal = f"legal are {first} .. {length - 1}" if length else "it has no places"
+        raise IndexError(f"{op}: {name} has values {low} .. {high}, but {where} has length {length}; {legal}")
 
 
 def _places(op: str, x: Tensor, dim: int, index: Any, source: Tensor | None = None) -> tuple[int, Array]:
     """The axis and the index of gather and scatter, checked. Numbers without axes count as vectors of length 1."""
     array = _index(op, "index", index, x)
-    along = axis(op, dim, x.ndim)
+    along = axis(op, dim, x.shape)
     array = array.reshape(array.shape or (1,))
     if not array.size:
         return along, array
     given = {"input": x.shape or (1,)} | ({} if source is None else {"src": source.shape or (1,)})
     for name, shape in given.items():
         if len(shape) != array.ndim:
-            raise ValueError(f"{op}: index has shape {array.shape} and {name} {shape}; they must have equally many axes")
+            way_out = "; to choose whole slices, use index_select" if op == "gather" and array.ndim == 1 else ""
+            raise ValueError(
+                f"{op}: index has shape {array.shape} and {name} {shape}, {array.ndim} and {len(shape)} axes; they must have "
+                f"equally many{way_out}"
+            )
         for a, (n, m) in enumerate(zip(array.shape, shape, strict=True)):
             if n > m and (name == "src" or a != along):
-                raise ValueError(f"{op}: index {array.shape} reaches beyond {name} {shape} at axis {a}: {n} > {m}")
+                legal = "along every axis" if name == "src" else f"along every axis but dim {dim}"
+                raise ValueError(
+                    f"{op}: index {array.shape} reaches beyond {name} {shape} along axis {a}: {n} > {m}; {legal} it must be at "
+                    "most as long"
+                )
     _in_range(op, "index", array, given["input"][along], f"axis {dim} of input {x.shape}")
     return along, array
 
@@ -168,6 +198,7 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Te
     `index` has as many axes as `input` and the result its shape. Raises IndexError for places that do not exist.
     """
     x = as_tensor("gather", "input", input)
+    check_flags("gather", sparse_grad=sparse_grad)
     along, array = _places("gather", x, dim, index)
     shape = index_array(index).shape
     if not array.size:
@@ -182,18 +213,29 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Tensor:
     """
     x = as_tensor("take_along_dim", "input", input)
     array = _index("take_along_dim", "indices", indices, x)
+    where = f"the flattened input {x.shape}" if dim is None else f"axis {dim} of input {x.shape}"
     if dim is None:
         x, array, along = reshape(x, -1), array.reshape(-1), 0
     else:
-        along = axis("take_along_dim", dim, x.ndim)
+        along = axis("take_along_dim", dim, x.shape)
     if array.ndim != x.ndim:
-        raise ValueError(f"take_along_dim: input {x.shape} and indices {array.shape} must have equally many axes")
-    shapes = [tuple(n for a, n in enumerate(s) if a != along) for s in (x.shape, array.shape)]
-    check_broadcast("take_along_dim (all axes but dim)", shapes)
-    others = np.broadcast_shapes(*shapes)
-    x = x.expand((*others[:along], x.shape[along], *others[along:]))
-    array = xp_of(array).where(array < 0, array + x.shape[along], array)
-    return gather(x, along, Tensor(xp_of(array).broadcast_to(array, (*others[:along], array.shape[along], *others[along:]))))
+        raise ValueError(
+            f"take_along_dim: input {x.shape} and indices {array.shape} have {x.ndim} and {array.ndim} axes; they must have "
+            "equally many"
+        )
+    for a, (n, m) in enumerate(zip(x.shape, array.shape, strict=True)):
+        if a != along and n != m and 1 not in (n, m):
+            raise ValueError(
+                f"take_along_dim: input {x.shape} and indices {array.shape} do not broadcast: {n} against {m} at axis {a}, where "
+                f"lengths must be equal or 1, as on all axes but dim {along}"
+            )
+    shapes = [tuple(n if a != along else 1 for a, n in enumerate(s)) for s in (x.shape, array.shape)]
+    _in_range("take_along_dim", "indices", array, (x.shape or (1,))[along], where, negative=True)
+    others = list(np.broadcast_shapes(*shapes))
+    x = x.expand((*others[:along], *x.shape[along : along + 1], *others[along + 1 :]))
+    array = xp_of(array).where(array < 0, array + (x.shape or (1,))[along], array)
+    length = array.shape[along : along + 1]
+    return gather(x, along, Tensor(xp_of(array).broadcast_to(array, (*others[:along], *length, *others[along + 1 :]))))
 
 
 def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
@@ -204,15 +246,17 @@ def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = N
     """
     x = as_tensor("scatter", "input", input)
     if (src is None) == (value is None):
-        raise ValueError("scatter: give either src, a tensor, or value, a number")
-    source = src if isinstance(src, Tensor) else None
+        given = "neither is given" if src is None else "both are given"
+        raise ValueError(f"scatter: what is written is either src, a tensor, or value, a number, but {given}")
+    if reduce is not None and not (isinstance(reduce, str) and reduce in ("add", "multiply")):
+        raise ValueError(f"scatter: reduce={shown(reduce)} is unknown; use None, 'add' or 'multiply'")
+    written = value if src is None else operand(src, "scatter", "src")
+    source = written if src is not None and isinstance(written, Tensor) else None
     along, array = _places("scatter", x, dim, index, source)
     if source is None:
-        number = value if src is None else src
-        number = number.item() if isinstance(number, Tensor) else number
-        source = Tensor._wrap(xp_of(x.array).full(array.shape, number, x.dtype))
-    if source.dtype != x.dtype:
-        raise TypeError(f"scatter: input is {x.dtype}, but src is {source.dtype}; convert one of them")
+        written = fill_value("scatter", "value" if src is None else "src", written, x.dtype)
+        source = Tensor._wrap(xp_of(x.array).full(array.shape, written, x.dtype))
+    need_one_dtype("scatter", input=x, src=source)
     need_same_device("scatter", input=x, src=source)
     if not array.size:
         return x.clone()
@@ -221,9 +265,7 @@ def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = N
         return reshape(Scatter(along, array)(base, _vector(source)), x.shape)
     if reduce == "add":
         return reshape(ScatterAdd(along, array)(base, _vector(source)), x.shape)
-    if reduce == "multiply":
-        return reshape(_scatter_product(base, along, array, _vector(source)), x.shape)
-    raise ValueError(f"scatter: reduce={reduce!r} is unknown; use None, 'add' or 'multiply'")
+    return reshape(_scatter_product(base, along, array, _vector(source)), x.shape)
 
 
 def _scatter_product(x: Tensor, along: int, index: Array, source: Tensor) -> Tensor:
@@ -242,8 +284,7 @@ def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Tensor:
     x, source = as_tensor("scatter_add", "input", input), as_tensor("scatter_add", "src", src)
     need_same_device("scatter_add", input=x, src=source)
     along, array = _places("scatter_add", x, dim, index, source)
-    if source.dtype != x.dtype:
-        raise TypeError(f"scatter_add: input is {x.dtype}, but src is {source.dtype}; convert one of them")
+    need_one_dtype("scatter_add", input=x, src=source)
     if not array.size:
         return x.clone()
     return reshape(ScatterAdd(along, array)(_vector(x), _vector(source)), x.shape)
@@ -265,7 +306,7 @@ def _line(op: str, index: Any, x: Tensor, along: int) -> Array:
 def index_select(input: Any, dim: int, index: Any) -> Tensor:
     """The slices of `input` at the places `index` (a vector) along `dim`, in that order."""
     x = as_tensor("index_select", "input", input)
-    along = axis("index_select", dim, x.ndim)
+    along = axis("index_select", dim, x.shape)
     y = Index((slice(None),) * along + (_line("index_select", index, x, along),))(_vector(x))
     return y if x.ndim else reshape(y, ())
 
@@ -274,22 +315,24 @@ def _with_source(op: str, input: Any, dim: int, index: Any, source: Any) -> tupl
     """input, axis, index and source of `index_add` and `index_copy`; a source without the axis gets it."""
     x, s = as_tensor(op, "input", input), as_tensor(op, "source", source)
     need_same_device(op, input=x, source=s)
-    along = axis(op, dim, x.ndim)
+    along = axis(op, dim, x.shape)
     array = _line(op, index, x, along)
-    if s.dtype != x.dtype:
-        raise TypeError(f"{op}: input is {x.dtype}, but source is {s.dtype}; convert one of them")
+    need_one_dtype(op, input=x, source=s)
     wanted = (*x.shape[:along], len(array), *x.shape[along + 1 :])
     if not x.ndim or not s.ndim:
         s = reshape(s, (1,) * max(x.ndim, 1)) if s.numel() == 1 else s
     if s.shape != (wanted if x.ndim else (1,)):
-        raise ValueError(f"{op}: source has shape {s.shape}, but input {x.shape} with {len(array)} places takes {wanted}")
+        raise ValueError(
+            f"{op}: source has shape {s.shape}, but index names {counted(len(array), 'place')} along dim {along} of input "
+            f"{x.shape}, so it must be {wanted}"
+        )
     return x, along, array, s
 
 
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Scalar = 1) -> Tensor:
     """`input`, with `alpha` times the slices of `source` added at the places `index` along `dim`; those that meet add up."""
     x, along, array, s = _with_source("index_add", input, dim, index, source)
-    return reshape(IndexAdd(along, array, alpha)(_vector(x), s), x.shape)
+    return reshape(IndexAdd(along, array, number("index_add", "alpha", alpha))(_vector(x), s), x.shape)
 
 
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Tensor:
@@ -301,40 +344,42 @@ def index_copy(input: Any, dim: int, index: Any, source: Any) -> Tensor:
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Tensor:
     """`input`, with one value at the places `index` along `dim`."""
     x = as_tensor("index_fill", "input", input)
-    along = axis("index_fill", dim, x.ndim)
+    along = axis("index_fill", dim, x.shape)
     array = _line("index_fill", index, x, along)
     mask = xp_of(x.array).zeros(x.shape or (1,), bool)
     mask[(slice(None),) * along + (array,)] = True
-    return masked_fill(x, Tensor._wrap(mask.reshape(x.shape)), value)
+    return _filled("index_fill", x, Tensor._wrap(mask.reshape(x.shape)), value)
 
 
 def masked_fill(input: Any, mask: Any, value: Any) -> Tensor:
     """`input`, with `value` (a number or a 0-d tensor) where `mask` is true; the mask broadcasts."""
     x, m = as_tensor("masked_fill", "input", input), _mask("masked_fill", mask)
     need_same_device("masked_fill", input=x, mask=m)
-    if isinstance(value, Tensor):
-        if value.ndim:
-            raise ValueError(f"masked_fill: value has shape {value.shape}, but must be a number; use where for a tensor")
-        value = value.to(x.dtype)
-    elif isinstance(value, float) and not x.is_floating_point():
-        raise TypeError(f"masked_fill: input is {x.dtype} and cannot hold {value}; convert it with .float()")
-    check_broadcast("masked_fill", [x.shape, m.shape])
-    return where(m, value, x)
+    check_broadcast("masked_fill", [x.shape, m.shape], ("input", "mask"))
+    return _filled("masked_fill", x, m, value)
+
+
+def _filled(op: str, x: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """x, with `value` where the mask is true."""
+    if not isinstance(value, Tensor):
+        return where(mask, fill_value(op, "value", value, x.dtype), x)
+    if value.ndim:
+        raise ValueError(f"{op}: value has shape {value.shape}, but must be a number; use where for a tensor")
+    return where(mask, value.to(device=x.device, dtype=x.dtype), x)
 
 
 def masked_select(input: Any, mask: Any) -> Tensor:
     """The elements of `input` where `mask` is true, as a vector; the two broadcast."""
     x, m = as_tensor("masked_select", "input", input), _mask("masked_select", mask)
     need_same_device("masked_select", input=x, mask=m)
-    check_broadcast("masked_select", [x.shape, m.shape])
+    check_broadcast("masked_select", [x.shape, m.shape], ("input", "mask"))
     x, m = broadcast_tensors(x, m)
     return Index((m.array.reshape(-1),))(reshape(x, -1))
 
 
 def _mask(op: str, mask: Any) -> Tensor:
     m = as_tensor(op, "mask", mask)
-    if m.dtype != np.bool_:
-        raise TypeError(f"{op}: mask is {m.dtype} {m.shape}, but must be bool; write a comparison such as x > 0")
+    need_bool(op, "mask", m)
     return m
 
 
@@ -342,14 +387,14 @@ def take(input: Any, index: Any) -> Tensor:
     """The elements of the flattened `input` at the places `index`, in its shape; negative places count from the end."""
     x = as_tensor("take", "input", input)
     array = _index("take", "index", index, x)
-    size = x.numel()
-    _in_range("take", "index", xp_of(array).where(array < 0, array + size, array), size, f"the flattened input {x.shape}")
+    _in_range("take", "index", array, x.numel(), f"the flattened input {x.shape}", negative=True)
     return reshape(Index((array.reshape(-1),))(reshape(x, -1)), array.shape)
 
 
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """The places of the elements that are not 0: (count, axes) of int64, or one tensor per axis with `as_tuple`."""
     x = as_tensor("nonzero", "input", input).array
+    check_flags("nonzero", as_tuple=as_tuple)
     xp = xp_of(x)
     found = xp.nonzero(x.reshape(x.shape or (1,)))
     if as_tuple:

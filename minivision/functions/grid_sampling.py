@@ -20,7 +20,7 @@ import numpy as np
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, scatter_add, xp_of
 from minivision.functions.axis_matrix import keys_kernel, keys_slope
-from minivision.functions.operands import as_tensor, need_float
+from minivision.functions.operands import as_tensor, check_choice, check_flags, integers, need_float
 
 
 class Taps(NamedTuple):
@@ -162,18 +162,21 @@ def grid_sample(
     """
     op = "grid_sample"
     x, g = as_tensor(op, "input", input), as_tensor(op, "grid", grid)
-    if mode not in MODES:
-        raise ValueError(f"{op}: mode={mode!r} is unknown; use one of {', '.join(map(repr, MODES))}")
-    if padding_mode not in PADDING_MODES:
-        raise ValueError(f"{op}: padding_mode={padding_mode!r} is unknown; use one of {', '.join(map(repr, PADDING_MODES))}")
-    if x.ndim not in (4, 5) or 0 in x.shape[2:]:
-        raise ValueError(f"{op}: input has shape {x.shape}, but must be (N, C, H, W) or (N, C, D, H, W), of positive size")
+    check_choice(op, "mode", mode, MODES)
+    check_choice(op, "padding_mode", padding_mode, PADDING_MODES)
+    if align_corners is not None:
+        check_flags(op, align_corners=align_corners)
+    if x.ndim not in (4, 5) or 0 in x.shape[1:]:
+        way_out = "; for a single image, input.unsqueeze(0)" if x.ndim == 3 else ""
+        raise ValueError(
+            f"{op}: input has shape {x.shape}, but must be (N, C, H, W) or (N, C, D, H, W), of positive size{way_out}"
+        )
     axes = x.ndim - 2
     if g.ndim != x.ndim or g.shape[-1] != axes or g.shape[0] != x.shape[0]:
         layout = "(N, H', W', 2)" if axes == 2 else "(N, D', H', W', 3)"
         raise ValueError(f"{op}: grid has shape {g.shape}, but for input {x.shape} it must be {layout} with N = {x.shape[0]}")
     if mode == "bicubic" and axes != 2:
-        raise ValueError(f"{op}: mode='bicubic' is for images, but input is {x.shape}; use 'bilinear'")
+        raise ValueError(f"{op}: mode='bicubic' is for images (N, C, H, W), but input has shape {x.shape}; use 'bilinear'")
     need_float(op, input=x, grid=g)
     return GridSample(mode, padding_mode, bool(align_corners))(x, g)
 
@@ -192,10 +195,13 @@ def affine_grid(theta: Any, size: Sequence[int], align_corners: bool | None = No
     op = "affine_grid"
     t = as_tensor(op, "theta", theta)
     need_float(op, theta=t)
-    lengths = tuple(int(n) for n in size)
+    legal = "the size of the output, (N, C, H, W) or (N, C, D, H, W)"
+    lengths = integers(op, "size", size, legal, minimum=1)
     axes = len(lengths) - 2
-    if axes not in (2, 3) or min(lengths) < 1:
-        raise ValueError(f"{op}: size={lengths} must be (N, C, H, W) or (N, C, D, H, W), all positive")
+    if axes not in (2, 3):
+        raise ValueError(f"{op}: size={lengths} must be {legal}")
+    if align_corners is not None:
+        check_flags(op, align_corners=align_corners)
     if t.shape != (lengths[0], axes, axes + 1):
         raise ValueError(
             f"{op}: theta has shape {t.shape}, but for size={lengths} it must be {(lengths[0], axes, axes + 1)}: a matrix "

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from minivision.autograd import Tensor, is_grad_enabled, no_grad
-from minivision.backend import Generator, check_same_device, default_generator, is_array, xp_of
-from minivision.functions import activation, arithmetic, clamping, elementwise, gathering
-from minivision.functions.shape import clean_index, partial_view
+from minivision.backend import Generator, check_same_device, is_array, xp_of
+from minivision.functions import activation, arithmetic, clamping, elementwise, gathering, scattering
+from minivision.functions.operands import check_fits, fill_value, need_float, not_negative, number, operand, rng_of
+from minivision.functions.shape import check_index, clean_index, partial_view
 
 
 def forbid_in_graph(op: str, target: Tensor, *values: Any) -> None:
@@ -30,31 +33,96 @@ def forbid_in_graph(op: str, target: Tensor, *values: Any) -> None:
         )
 
 
-def write(target: Tensor, value: Any) -> Tensor:
+def write(target: Tensor, value: Any, op: str = "x[...] = value") -> Tensor:
     """Overwrite the target's memory with `value` (a Tensor, an array or a number) and count the change."""
-    target.array[...] = _source("x[...] = value", target, value)
+    check_writable(op, target)
+    source = _source(op, target, value)
+    _check_reach(op, source, target.shape, target.shape)
+    target.array[...] = source
     target._version[0] += 1
     return target
 
 
-def _source(op: str, target: Tensor, value: Any) -> Any:
+def check_writable(op: str, target: Tensor) -> None:
+    """Raise RuntimeError where one element in memory stands for several of the tensor, or the memory may not be changed."""
+    array = target.array
+    if isinstance(array, np.ndarray) and array.flags.writeable:
+        return
+    if array.size and any(step == 0 and n > 1 for step, n in zip(array.strides, array.shape, strict=True)):
+        raise RuntimeError(
+            f"{op}: x of shape {target.shape} was expanded, so several of its elements are one in memory; change a .clone()"
+        )
+    if isinstance(array, np.ndarray):
+        raise RuntimeError(f"{op}: the NumPy array under x of shape {target.shape} is read-only; change a .clone()")
+
+
+def _source(op: str, target: Tensor, value: Any, name: str = "value") -> Any:
     """`value` as something that can be assigned into the target's array."""
-    source = value.array if isinstance(value, Tensor) else value
-    if is_array(source):
-        check_same_device(op, {"x": target.array, "value": source})
-    elif not isinstance(source, (bool, int, float)):
-        source = xp_of(target.array).asarray(source)
-    return source
+    source = operand(value, op, name)
+    if not isinstance(source, Tensor):
+        check_fits(op, name, source, target.dtype, fraction=True)
+        return source
+    if isinstance(value, Tensor) or is_array(value):
+        check_same_device(op, {"x": target.array, name: source.array})
+        return source.array
+    return xp_of(target.array).asarray(source.array)
+
+
+def _check_reach(op: str, source: Any, places: tuple[int, ...], shape: tuple[int, ...], name: str = "value") -> None:
+    """Raise ValueError unless the source broadcasts to the shape of the places that it is written to."""
+    given: tuple[int, ...] = getattr(source, "shape", ())
+    while len(given) > len(places) and given[0] == 1:
+        given = given[1:]
+    if len(given) > len(places) or any(n not in (1, m) for n, m in zip(given[::-1], places[::-1], strict=False)):
+        where = f"x of shape {shape}" if places == shape else f"the places {places} of x of shape {shape}"
+        raise ValueError(f"{op}: {name} has shape {source.shape}, which does not broadcast to {where}")
+
+
+_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
+
+
+def _check_result(op: str, target: Tensor, result: Tensor) -> None:
+    """Raise unless the target can hold the result: its shape, and a dtype of its kind or a lower one."""
+    if _RANK[result.dtype.kind] > _RANK[target.dtype.kind]:
+        raise TypeError(
+            f"{op}: the result is {result.dtype}, which x of {target.dtype} cannot hold; convert x first, "
+            f"with .to(minivision.{result.dtype})"
+        )
+    if result.shape != target.shape:
+        raise ValueError(
+            f"{op}: the result has shape {result.shape}, which does not fit into x of shape {target.shape}; in place, x keeps "
+            "its shape"
+        )
+
+
+def _store(target: Tensor, result: Tensor) -> Tensor:
+    """The target with the result, which is known to fit, in its memory."""
+    target.array[...] = result.array
+    target._version[0] += 1
+    return target
+
+
+def _run(op: str, name: str, operation: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """The result of the operation, outside the graph. Its messages start with its name, and here with `op`."""
+    try:
+        with no_grad():
+            return operation(*args, **kwargs)
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        if not str(error).startswith((f"{name}:", f"{name}(")):
+            raise
+        raise type(error)(op + str(error).removeprefix(name)) from None
 
 
 def _method(name: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        forbid_in_graph(name, self, *args)
-        with no_grad():
-            return write(self, operation(self, *args, **kwargs))
+        forbid_in_graph(name, self, *args, *kwargs.values())
+        check_writable(name, self)
+        result = _run(name, name[:-1], operation, self, *args, **kwargs)
+        _check_result(name, self, result)
+        return _store(self, result)
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"`{operation.__name__}`, written into this tensor's own memory; outside the graph only."
+    method.__doc__ = f"`{operation.__name__.rstrip('_')}`, written into this tensor's own memory; outside the graph only."
     return method
 
 
@@ -81,6 +149,10 @@ scatter_add_ = _method("scatter_add_", gathering.scatter_add)
 index_add_ = _method("index_add_", gathering.index_add)
 index_copy_ = _method("index_copy_", gathering.index_copy)
 index_fill_ = _method("index_fill_", gathering.index_fill)
+index_put_ = _method("index_put_", scattering.index_put)
+masked_scatter_ = _method("masked_scatter_", scattering.masked_scatter)
+scatter_reduce_ = _method("scatter_reduce_", scattering.scatter_reduce)
+index_reduce_ = _method("index_reduce_", scattering.index_reduce)
 lerp_ = _method("lerp_", elementwise.lerp)
 addcmul_ = _method("addcmul_", elementwise.addcmul)
 addcdiv_ = _method("addcdiv_", elementwise.addcdiv)
@@ -91,17 +163,14 @@ def _augmented(symbol: str, operation: Callable[..., Tensor]) -> Callable[[Tenso
         recorded = self.requires_grad or (isinstance(other, Tensor) and other.requires_grad)
         if is_grad_enabled() and recorded and not (self.is_leaf and self.requires_grad):
             return operation(self, other)
-        forbid_in_graph(f"x {symbol} y", self, other)
-        with no_grad():
-            result = operation(self, other)
-        if result.is_floating_point() and not self.is_floating_point():
-            raise TypeError(f"x {symbol} y: the result is {result.dtype}, which x of {self.dtype} cannot hold; convert x first")
-        if result.shape != self.shape:
-            raise ValueError(
-                f"x {symbol} y: the result has shape {result.shape}, which does not fit into x of shape {self.shape}"
-            )
-        return write(self, result)
+        op = f"x {symbol} y"
+        forbid_in_graph(op, self, other)
+        check_writable(op, self)
+        result = _run(op, operation.__name__, operation, self, other)
+        _check_result(op, self, result)
+        return _store(self, result)
 
+    augmented.__name__ = augmented.__qualname__ = f"x {symbol} y"
     augmented.__doc__ = f"`x {symbol} y`: in place outside the graph; inside it the name is bound to a new, recorded tensor."
     return augmented
 
@@ -114,38 +183,61 @@ itruediv = _augmented("/=", arithmetic.div)
 
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """`x[index] = value`, outside the graph."""
-    forbid_in_graph("x[index] = value", self, value)
-    view, gather = partial_view(self.array, clean_index(index, self))
-    view[gather or ...] = _source("x[index] = value", self, value)
+    op = "x[index] = value"
+    forbid_in_graph(op, self, value)
+    check_writable(op, self)
+    cleaned, source = clean_index(index, self, op), _source(op, self, value)
+    try:
+        view, gather = partial_view(self.array, cleaned)
+        view[gather or ...] = source
+    except (IndexError, TypeError, ValueError):
+        check_index(op, cleaned, self.shape)  # says what NumPy or CuPy refused
+        view, gather = partial_view(self.array, cleaned)
+        _check_reach(op, source, view[gather].shape if gather else view.shape, self.shape)
+        raise
     self._version[0] += 1
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """Set every element to `value`."""
+    """Set every element to `value`, a number or a 0-d tensor."""
     forbid_in_graph("fill_", self, value)
-    return write(self, value)
+    if isinstance(value, Tensor) and value.ndim:
+        raise ValueError(f"fill_: value has shape {value.shape}, but must be a number; use copy_ for a tensor")
+    return write(self, fill_value("fill_", "value", value, self.dtype, fraction=True), "fill_")
 
 
 def zero_(self: Tensor) -> Tensor:
     """Set every element to 0."""
-    return fill_(self, 0)
+    forbid_in_graph("zero_", self)
+    return write(self, 0, "zero_")
 
 
 def copy_(self: Tensor, source: Any) -> Tensor:
     """Copy `source` into this tensor: broadcast to its shape, converted to its dtype, brought to its device."""
     forbid_in_graph("copy_", self, source)
-    return write(self, source.detach().to(device=self.device) if isinstance(source, Tensor) else source)
+    check_writable("copy_", self)
+    values = _source("copy_", self, source.detach().to(device=self.device) if isinstance(source, Tensor) else source, "source")
+    _check_reach("copy_", values, self.shape, self.shape, "source")
+    self.array[...] = values
+    self._version[0] += 1
+    return self
 
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers from a normal distribution."""
     forbid_in_graph("normal_", self)
-    draw = (generator or default_generator).rng.normal(mean, std, self.shape)
-    return write(self, xp_of(self.array).asarray(draw.astype(self.dtype)))
+    need_float("normal_", x=self)
+    center, width = number("normal_", "mean", mean), not_negative("normal_", "std", std)
+    draw = rng_of("normal_", generator).normal(center, width, self.shape)
+    return write(self, xp_of(self.array).asarray(draw.astype(self.dtype)), "normal_")
 
 
 def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers from a uniform distribution over [a, b)."""
     forbid_in_graph("uniform_", self)
-    draw = (generator or default_generator).rng.uniform(a, b, self.shape)
-    return write(self, xp_of(self.array).asarray(draw.astype(self.dtype)))
+    need_float("uniform_", x=self)
+    low, high = number("uniform_", "a", a), number("uniform_", "b", b)
+    if low > high:
+        raise ValueError(f"uniform_: a={low} lies above b={high}; the numbers are drawn from a .. b")
+    draw = rng_of("uniform_", generator).uniform(low, high, self.shape)
+    return write(self, xp_of(self.array).asarray(draw.astype(self.dtype)), "uniform_")

@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 from minivision.autograd import Function, Tensor
-from minivision.autograd.dtypes import result_type
 from minivision.backend import Array, xp_of
-from minivision.functions.operands import as_tensor, check_broadcast, need_float, need_same_device
+from minivision.functions.operands import as_tensor, need_float, need_numbers, need_one_dtype, need_same_device
 
 
 class MatMul(Function):
@@ -67,21 +66,38 @@ def matmul(input: Any, other: Any) -> Tensor:
         raise ValueError(
             f"matmul: both operands need at least one axis, but have shapes {a.shape} and {b.shape}; use * for scalars"
         )
-    need_same_device("matmul", input=a, other=b)
-    dtype = result_type(a.array, b.array)
+    check_factors("matmul", input=a, other=b)
     row, column = a.ndim == 1, b.ndim == 1
-    a = a.to(dtype).unsqueeze(0) if row else a.to(dtype)
-    b = b.to(dtype).unsqueeze(1) if column else b.to(dtype)
-    if a.shape[-1] != b.shape[-2]:
-        raise ValueError(
-            f"matmul: the inner lengths differ: {a.shape[-1]} of input {as_tensor('matmul', 'input', input).shape} against "
-            f"{b.shape[-2]} of other {as_tensor('matmul', 'other', other).shape}; (..., n, m) @ (..., m, k) is needed"
-        )
-    check_broadcast(f"matmul of {a.shape} and {b.shape}, batch axes", [a.shape[:-2], b.shape[:-2]])
+    _check_inner("matmul", "other", a.shape, b.shape)
+    a = a.unsqueeze(0) if row else a
+    b = b.unsqueeze(1) if column else b
+    for n, m in zip(a.shape[-3::-1], b.shape[-3::-1], strict=False):
+        if n != m and 1 not in (n, m):
+            raise ValueError(
+                f"matmul: the batch axes of input {a.shape} and other {b.shape} do not broadcast: {n} against {m}, which must be "
+                "equal or 1"
+            )
     y = MatMul()(a, b)
     if row:
         y = y.squeeze(-2)
     return y.squeeze(-1) if column else y
+
+
+def check_factors(op: str, **factors: Tensor) -> None:
+    """Raise unless all factors are on one device and of one dtype, which is not bool: truth values have no sum."""
+    need_same_device(op, **factors)
+    need_one_dtype(op, **factors)
+    need_numbers(op, **factors)
+
+
+def _check_inner(op: str, other: str, a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    """Raise ValueError unless the rows of the first factor are as long as the columns of the second."""
+    rows, columns = a[-1], b[-2] if len(b) > 1 else b[0]
+    if rows != columns:
+        raise ValueError(
+            f"{op}: the inner lengths differ: {rows} of input {a} against {columns} of {other} {b}; (..., n, m) @ (..., m, k) is "
+            "needed"
+        )
 
 
 def mm(input: Any, mat2: Any) -> Tensor:
@@ -96,8 +112,18 @@ def bmm(input: Any, mat2: Any) -> Tensor:
 
 def _product(op: str, input: Any, mat2: Any, ndim: int) -> Tensor:
     a, b = as_tensor(op, "input", input), as_tensor(op, "mat2", mat2)
-    if a.ndim != ndim or b.ndim != ndim or a.shape[:-2] != b.shape[:-2]:
-        raise ValueError(f"{op}: needs two tensors of {ndim} axes, but got {a.shape} and {b.shape}; use matmul for other cases")
+    if a.ndim != ndim or b.ndim != ndim:
+        raise ValueError(
+            f"{op}: input has shape {a.shape} and mat2 {b.shape}, but they must have {ndim} axes, "
+            f"{'(n, m) and (m, k)' if ndim == 2 else '(N, n, m) and (N, m, k)'}; use matmul for other cases"
+        )
+    if a.shape[:-2] != b.shape[:-2]:
+        raise ValueError(
+            f"{op}: the batches differ: {a.shape[0]} matrices of input {a.shape} against {b.shape[0]} of mat2 {b.shape}; matmul "
+            "broadcasts a batch of 1"
+        )
+    check_factors(op, input=a, mat2=b)
+    _check_inner(op, "mat2", a.shape, b.shape)
     return matmul(a, b)
 
 
@@ -109,10 +135,26 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     x, w = as_tensor("linear", "input", input), as_tensor("linear", "weight", weight)
     b = None if bias is None else as_tensor("linear", "bias", bias)
     need_float("linear", input=x, weight=w, bias=b)
-    if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[1]:
+    if w.ndim != 2:
+        raise ValueError(f"linear: weight has shape {w.shape}, but must be a matrix (out, in)")
+    if x.ndim < 1 or x.shape[-1] != w.shape[1]:
+        features = f"{x.shape[-1]} features" if x.ndim else "no axis"
         raise ValueError(
-            f"linear: input has shape {x.shape} and weight (out, in) = {w.shape}; the input's last axis must have length in"
+            f"linear: input (..., in) = {x.shape} has {features}, but weight (out, in) = {w.shape} expects {w.shape[1]}"
+            f"{_way_out(x.shape, w.shape[1])}"
         )
     if b is not None and b.shape != (w.shape[0],):
-        raise ValueError(f"linear: bias has shape {b.shape}, but weight {w.shape} has {w.shape[0]} outputs")
+        raise ValueError(
+            f"linear: bias has shape {b.shape}, but weight (out, in) = {w.shape} has {w.shape[0]} outputs, so it must be "
+            f"({w.shape[0]},)"
+        )
     return Linear()(x, w) if b is None else Linear()(x, w, b)
+
+
+def _way_out(shape: tuple[int, ...], expected: int) -> str:
+    """What a student who gave a wrong number of features may have meant."""
+    if len(shape) > 2 and math.prod(shape[1:]) == expected:
+        return f"; flatten each sample first: {' * '.join(map(str, shape[1:]))} = {expected}, input.flatten(1)"
+    if len(shape) > 2:
+        return f"; flattened, with input.flatten(1), each sample has {math.prod(shape[1:])}"
+    return f"; make the layer with in_features={shape[-1]}" if shape else ""

@@ -6,7 +6,7 @@ from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.operands import float_tensor
+from minivision.functions.operands import float_tensor, integer, not_negative, number
 
 
 class LocalResponseNorm(Function):
@@ -45,9 +45,10 @@ def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float 
     Krizhevsky et al. 2012, where alpha stands for the sum and not for the mean. Raises ValueError for fewer than 3 axes and
     for a size below 1.
     """
-    x = float_tensor("local_response_norm", "input", input)
+    op = "local_response_norm"
+    x = float_tensor(op, "input", input)
     if x.ndim < 3:
-        raise ValueError(f"local_response_norm: input has shape {x.shape}, but must be (N, C, *) with at least 3 axes")
-    if size < 1:
-        raise ValueError(f"local_response_norm: size={size} is a number of channels and must be positive")
+        raise ValueError(f"{op}: input has shape {x.shape}, but must be (N, C, *) with at least 3 axes")
+    size = integer(op, "size", size, minimum=1)  # a number of channels
+    alpha, beta, k = not_negative(op, "alpha", alpha), number(op, "beta", beta), not_negative(op, "k", k)
     return LocalResponseNorm(size, alpha, beta, k)(x)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.operands import as_tensor, need_float, need_same_device
+from minivision.functions.operands import as_tensor, check_choice, integer, need_float, need_same_device, number, shown
 
-REDUCTIONS = ("none", "mean", "sum")
+REDUCTIONS = ("mean", "sum", "none")
 
 
 class CrossEntropy(Function):
@@ -158,6 +159,7 @@ def cross_entropy(
 
     Raises ValueError for shapes that do not belong together and for labels out of range, naming the label and where it stands.
     """
+    check_reduction("cross_entropy", reduction, size_average, reduce)
     return _cross_entropy("cross_entropy", input, target, weight, None, ignore_index, reduction, label_smoothing)
 
 
@@ -191,15 +193,17 @@ def nll_loss(
 
     Shapes, weights, ignored labels, reductions and errors are those of `cross_entropy`; the target holds integer labels.
     """
+    check_reduction("nll_loss", reduction, size_average, reduce)
     return negative_log_likelihood("nll_loss", input, target, weight, ignore_index, reduction)
 
 
 def negative_log_likelihood(op: str, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Tensor:
     """`nll_loss` under the name that error messages shall give."""
-    x, t, w = _class_scores(op, input, target, weight, reduction)
+    x, t, w, ignore_index = _class_scores(op, input, target, weight, ignore_index, reduction)
     if t.is_floating_point():
         raise TypeError(f"{op}: target is {t.dtype} {t.shape}, but must hold integer labels; use cross_entropy for probabilities")
     if x.ndim == 1:
+        _check_single(op, x, t)
         loss = negative_log_likelihood(op, x.unsqueeze(0), t.unsqueeze(0), w, ignore_index, reduction)
         return loss.squeeze(0) if reduction == "none" else loss
     labels = class_labels(op, x, t, ignore_index)
@@ -207,8 +211,10 @@ def negative_log_likelihood(op: str, input: Any, target: Any, weight: Any, ignor
     return NegativeLogLikelihood(labels, None if w is None else w.array, reduction)(x)
 
 
-def _class_scores(op: str, input: Any, target: Any, weight: Any, reduction: str) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Input, target and class weights as tensors, checked as far as cross_entropy and nll_loss agree."""
+def _class_scores(
+    op: str, input: Any, target: Any, weight: Any, ignore_index: Any, reduction: str
+) -> tuple[Tensor, Tensor, Tensor | None, int]:
+    """Input, target and class weights as tensors, and the label to ignore, checked as far as cross_entropy and nll_loss agree."""
     x, t = as_tensor(op, "input", input), as_tensor(op, "target", target)
     w = None if weight is None else as_tensor(op, "weight", weight)
     need_float(op, input=x, weight=w)
@@ -217,9 +223,23 @@ def _class_scores(op: str, input: Any, target: Any, weight: Any, reduction: str)
     if x.ndim == 0:
         raise ValueError(f"{op}: input is a single number; scores need a class axis: (N, C) or (N, C, H, W)")
     classes = x.shape[min(x.ndim - 1, 1)]
+    if classes == 0:
+        raise ValueError(f"{op}: input (N, C, ...) = {x.shape} has no class; its axis {min(x.ndim - 1, 1)} must have a length")
     if w is not None and w.shape != (classes,):
-        raise ValueError(f"{op}: weight has shape {w.shape}, but input (N, C, ...) = {x.shape} has {classes} classes")
-    return x, t, w
+        raise ValueError(
+            f"{op}: weight has shape {w.shape}, but input (N, C, ...) = {x.shape} has {classes} classes, so it must be "
+            f"({classes},)"
+        )
+    return x, t, w, integer(op, "ignore_index", ignore_index)
+
+
+def _check_single(op: str, x: Tensor, t: Tensor) -> None:
+    """Raise ValueError unless the target fits to the scores (C,) of a single sample: one label, or its probabilities."""
+    if t.ndim != int(t.is_floating_point()):
+        raise ValueError(
+            f"{op}: input {x.shape} holds the scores of a single sample, so target must be one label, of shape (), but has "
+            f"{t.shape}; give a batch of {t.numel()} an input of shape ({t.numel()}, C)"
+        )
 
 
 def _warn_if_all_ignored(op: str, labels: Array, ignore_index: int, reduction: str) -> None:
@@ -230,22 +250,25 @@ def _warn_if_all_ignored(op: str, labels: Array, ignore_index: int, reduction: s
 def _cross_entropy(
     op: str, input: Any, target: Any, weight: Any, pixel_weight: Any, ignore_index: int, reduction: str, smoothing: float
 ) -> Tensor:
-    x, t, w = _class_scores(op, input, target, weight, reduction)
+    x, t, w, ignore_index = _class_scores(op, input, target, weight, ignore_index, reduction)
     need_same_device(op, input=x, pixel_weight=pixel_weight)
+    smoothing = number(op, "label_smoothing", smoothing)
     if not 0 <= smoothing <= 1:
-        raise ValueError(f"{op}: label_smoothing={smoothing} must lie in [0, 1]")
+        raise ValueError(f"{op}: label_smoothing={smoothing} is the share that the other classes get and must lie in [0, 1]")
     if x.ndim == 1:
+        _check_single(op, x, t)
         loss = _cross_entropy(op, x.unsqueeze(0), t.unsqueeze(0), w, pixel_weight, ignore_index, reduction, smoothing)
         return loss.squeeze(0) if reduction == "none" else loss
     if t.is_floating_point():
         if pixel_weight is not None:
-            raise ValueError(f"{op}: target must hold integer labels, not {t.dtype} {t.shape}")
+            raise TypeError(f"{op}: target is {t.dtype} {t.shape}, but must hold integer labels; convert it with .long()")
         return _with_probabilities(op, x, t, w, reduction, smoothing)
 
     labels = class_labels(op, x, t, ignore_index)
     pixel = None
     if pixel_weight is not None:
         given = as_tensor(op, "pixel_weight", pixel_weight)
+        need_same_device(op, input=x, pixel_weight=given)
         if given.shape != t.shape:
             raise ValueError(f"{op}: pixel_weight has shape {given.shape}, but target has {t.shape}; each pixel needs a weight")
         pixel = given.array.astype(x.dtype, copy=False)
@@ -256,10 +279,15 @@ def _cross_entropy(
 def class_labels(op: str, x: Tensor, t: Tensor, ignore_index: int) -> Array:
     """The labels as int64, with -1 where they are ignored."""
     expected = (x.shape[0], *x.shape[2:])
+    if t.dtype == np.bool_:
+        raise TypeError(f"{op}: target is bool {t.shape}, but must hold integer labels; convert it with .long()")
     if t.shape != expected:
         hint = ""
         if t.ndim == x.ndim and t.shape[1] == 1:
             hint = "; remove the channel axis with target.squeeze(1)"
+        elif x.ndim > 2 and t.shape == x.shape[:-1]:
+            order = (0, x.ndim - 1, *range(1, x.ndim - 1))
+            hint = f"; if the classes are last, bring them forward with input.permute{order}"
         elif t.shape == x.shape:
             hint = "; turn one-hot targets into labels with target.argmax(1), or make them floating probabilities"
         raise ValueError(
@@ -273,7 +301,11 @@ def class_labels(op: str, x: Tensor, t: Tensor, ignore_index: int) -> Array:
         first = int(xp.argmax(wrong.reshape(-1)))
         label = int(labels.reshape(-1)[first])
         place = tuple(int(i) for i in np.unravel_index(first, labels.shape))
-        hint = " (255 usually marks void pixels: pass ignore_index=255)" if label == 255 else ""
+        hint = {
+            255: " (255 usually marks void pixels: pass ignore_index=255)",
+            classes: " (labels count from 0)",
+            -1: " (if -1 marks pixels to leave out, pass ignore_index=-1)",
+        }.get(label, "")
         raise ValueError(
             f"{op}: label {label} at target[{', '.join(map(str, place))}] is not one of the {classes} classes 0 .. "
             f"{classes - 1}, nor ignore_index={ignore_index}{hint}"
@@ -283,7 +315,11 @@ def class_labels(op: str, x: Tensor, t: Tensor, ignore_index: int) -> Array:
 
 def _with_probabilities(op: str, x: Tensor, t: Tensor, w: Tensor | None, reduction: str, smoothing: float) -> Tensor:
     if t.shape != x.shape:
-        raise ValueError(f"{op}: floating targets are probabilities and must have the input's shape {x.shape}, not {t.shape}")
+        hint = "; labels must be integers: target.long()" if t.shape == (x.shape[0], *x.shape[2:]) else ""
+        raise ValueError(
+            f"{op}: target is {t.dtype} {t.shape}; floating targets are probabilities and must have the input's shape "
+            f"{x.shape}{hint}"
+        )
     need_float(op, input=x, target=t)
     if smoothing:
         t = t * (1 - smoothing) + smoothing / x.shape[1]
@@ -293,10 +329,17 @@ def _with_probabilities(op: str, x: Tensor, t: Tensor, w: Tensor | None, reducti
     return losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.sum() / max(losses.numel(), 1)
 
 
-def check_reduction(op: str, reduction: str) -> None:
-    """Raise ValueError unless the reduction is a known one."""
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"{op}: reduction={reduction!r} is unknown; use 'mean', 'sum' or 'none'")
+def check_reduction(
+    op: str, reduction: str, size_average: None = None, reduce: None = None, legal: Sequence[str] = REDUCTIONS
+) -> None:
+    """Raise ValueError unless the reduction is a known one, and the two older arguments, which came before it, are left out."""
+    check_choice(op, "reduction", reduction, legal)
+    for name, value in (("size_average", size_average), ("reduce", reduce)):
+        if value is not None:
+            raise ValueError(
+                f"{op}: {name}={shown(value)} is a setting of old programs that reduction has replaced; name the argument, as in "
+                "reduction='sum'"
+            )
 
 
 def reduced(op: str, losses: Tensor, reduction: str) -> Tensor:

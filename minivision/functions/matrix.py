@@ -24,7 +24,7 @@ from minivision.functions.convolution import (
     conv_transpose3d,
 )
 from minivision.functions.convolution.geometry import Window, output_size, per_axis, sliding_window, transposed_output_size
-from minivision.functions.operands import as_tensor, need_float
+from minivision.functions.operands import as_tensor, check_flags, integer, integers, need_float, shown
 
 COLUMNS_AT_ONCE = 256  # unit vectors that go through a batched function together
 
@@ -51,6 +51,13 @@ def conv_matrix(
     Visin (arXiv:1603.07285), section 4.1.
     """
     op = "conv_matrix"
+    check_flags(op, dense=dense)
+    return _convolution_matrix(op, weight, input_size, stride, padding, dilation, groups, dense)
+
+
+def _convolution_matrix(
+    op: str, weight: Any, input_size: Any, stride: Any, padding: Any, dilation: Any, groups: int, dense: bool
+) -> Any:
     w = _kernel(op, weight, "(out, in/groups, *kernel)")
     size = per_axis(op, "input_size", input_size, w.ndim - 2, minimum=1)
     window = sliding_window(op, w.shape[2:], stride, padding, dilation, groups)
@@ -74,6 +81,7 @@ def conv_transpose_matrix(
     Returns (F H' W', C H W). Raises ValueError where conv_transpose2d does.
     """
     op = "conv_transpose_matrix"
+    check_flags(op, dense=dense)
     w = _kernel(op, weight, "(in, out/groups, *kernel)")
     size = per_axis(op, "input_size", input_size, w.ndim - 2, minimum=1)
     function = TransposedConvolution(stride, padding, output_padding, groups, dilation, op)
@@ -85,7 +93,7 @@ def conv_transpose_matrix(
 
 def _kernel(op: str, weight: Any, layout: str) -> np.ndarray:
     w = as_tensor(op, "weight", weight).numpy()
-    if w.ndim not in (3, 4, 5):
+    if w.ndim not in (3, 4, 5) or 0 in w.shape:
         raise ValueError(
             f"{op}: weight has shape {w.shape}, but must be {layout} with 1 to 3 spatial axes; give a bare kernel its two "
             "channel axes with kernel[None, None]"
@@ -126,6 +134,8 @@ def _assemble(op: str, values: Array, rows: Array, columns: Array, shape: tuple[
         from scipy import sparse
     except ImportError as error:
         raise ImportError(f"{op} needs scipy: pip install 'minivision[train]', or pass dense=True") from error
+    if values.dtype == np.float16:
+        raise TypeError(f"{op}: weight is float16, which sparse matrices cannot hold; convert it with .float()")
     return sparse.csr_array((values.ravel(), (rows.ravel(), columns.ravel())), shape=shape)
 
 
@@ -155,8 +165,13 @@ def linear_matrix(
     or the same answer when asked twice.
     """
     op = "linear_matrix"
-    size = (input_size,) if isinstance(input_size, int) else tuple(int(n) for n in input_size)
-    if not size or min(size) < 1:
+    legal = "the lengths of an input's axes, or an int for a vector"
+    check_flags(op, batched=batched, dense=dense)
+    if not callable(fn):
+        raise TypeError(f"{op}: fn={shown(fn)} must be a function from a tensor to a tensor")
+    several = isinstance(input_size, (tuple, list))
+    size = integers(op, "input_size", input_size, legal, 1) if several else (integer(op, "input_size", input_size, 1, legal),)
+    if not size:
         raise ValueError(f"{op}: input_size={input_size!r} must name at least one axis, each of length 1 or more")
     count = math.prod(size)
 
@@ -251,7 +266,7 @@ def transposed_convolution_three_ways(
     op = "transposed_convolution_three_ways"
     w = as_tensor(op, "weight", weight).detach().cpu()
     need_float(op, weight=w)
-    matrix = conv_matrix(w, input_size, stride, padding, dilation, groups)
+    matrix = _convolution_matrix(op, w, input_size, stride, padding, dilation, groups, dense=False)
     size = per_axis(op, "input_size", input_size, w.ndim - 2, minimum=1)
     window = sliding_window(op, w.shape[2:], stride, padding, dilation, groups)
     out_shape = (1, w.shape[0], *output_size(op, size, w.shape[2:], window))
@@ -289,11 +304,10 @@ def format_matrix(matrix: Any, decimals: int = 3, zero: str = ".") -> str:
 
     `matrix` is an array or a sparse matrix with two axes; numbers are rounded to `decimals`.
     """
-    dense = (
-        matrix.toarray() if hasattr(matrix, "toarray") else matrix.numpy() if isinstance(matrix, Tensor) else np.asarray(matrix)
-    )
+    dense = matrix.toarray() if hasattr(matrix, "toarray") else as_tensor("format_matrix", "matrix", matrix).numpy()
     if dense.ndim != 2:
-        raise ValueError(f"format_matrix: a matrix has two axes, but this has shape {dense.shape}")
+        raise ValueError(f"format_matrix: matrix has shape {dense.shape}, but must have two axes")
+    decimals = integer("format_matrix", "decimals", decimals, minimum=0)
     cells = [
         [zero if v == 0 else f"{v:.{decimals}f}".rstrip("0").rstrip(".") if v % 1 else f"{v:.0f}" for v in row] for row in dense
     ]

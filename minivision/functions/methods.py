@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 from minivision.autograd import Tensor
@@ -11,8 +12,12 @@ from minivision.functions import (
     clamping,
     contraction,
     conversion,
+    creation,
+    differences,
     division,
     elementwise,
+    floating_point,
+    gamma_function,
     gathering,
     inplace,
     linear,
@@ -22,8 +27,12 @@ from minivision.functions import (
     reduction,
     sampling,
     scanning,
+    scattering,
+    searching,
     shape,
+    smooth_activation,
     sorting,
+    statistics,
     transcendental,
     unfolding,
 )
@@ -67,6 +76,10 @@ OPERATORS: dict[str, Any] = {
     "__le__": arithmetic.le,
     "__gt__": arithmetic.gt,
     "__ge__": arithmetic.ge,
+    "__lshift__": elementwise.bitwise_left_shift,
+    "__rlshift__": lambda x, y: elementwise.bitwise_left_shift(y, x),
+    "__rshift__": elementwise.bitwise_right_shift,
+    "__rrshift__": lambda x, y: elementwise.bitwise_right_shift(y, x),
     "__pos__": elementwise.positive,
     "__invert__": elementwise.bitwise_not,
     "__and__": elementwise.bitwise_and,
@@ -79,6 +92,12 @@ OPERATORS: dict[str, Any] = {
     "__setitem__": inplace.setitem,
 }
 
+
+def _named(topic: ModuleType, names: str) -> dict[str, Any]:
+    """The functions of a topic that are methods under their own names."""
+    return {name: getattr(topic, name) for name in names.split()}
+
+
 METHODS: dict[str, Any] = {
     # Python's own names cannot be used for module-level functions, so these are renamed
     "abs": arithmetic.abs_,
@@ -86,266 +105,80 @@ METHODS: dict[str, Any] = {
     "float": conversion.float_,
     "int": conversion.int_,
     "bool": conversion.bool_,
-    **{
-        name: getattr(arithmetic, name)
-        for name in [
-            "add",
-            "sub",
-            "mul",
-            "div",
-            "pow",
-            "neg",
-            "exp",
-            "log",
-            "sqrt",
-            "square",
-            "sin",
-            "cos",
-            "sign",
-            "floor",
-            "ceil",
-            "round",
-            "maximum",
-            "minimum",
-            "eq",
-            "ne",
-            "lt",
-            "le",
-            "gt",
-            "ge",
-            "isnan",
-            "isinf",
-            "isfinite",
-            "logical_and",
-            "logical_or",
-            "logical_not",
-            "subtract",
-            "multiply",
-            "divide",
-            "true_divide",
-            "negative",
-            "absolute",
-            "fix",
-            "trunc",
-            "sgn",
-        ]
-    },
-    **{name: getattr(sampling, name) for name in ["bernoulli", "multinomial"]},
-    **{name: getattr(clamping, name) for name in ["clamp", "clamp_min", "clamp_max", "clip"]},
-    **{name: getattr(division, name) for name in ["remainder", "fmod", "floor_divide", "frac"]},
-    **{
-        name: getattr(elementwise, name)
-        for name in [
-            "addcdiv",
-            "addcmul",
-            "allclose",
-            "arctan2",
-            "atan2",
-            "bitwise_and",
-            "bitwise_not",
-            "bitwise_or",
-            "bitwise_xor",
-            "equal",
-            "hypot",
-            "isclose",
-            "lerp",
-            "logaddexp",
-            "logical_xor",
-            "nan_to_num",
-            "positive",
-            "xlogy",
-        ]
-    },
-    **{
-        name: getattr(transcendental, name)
-        for name in [
-            "acos",
-            "acosh",
-            "arccos",
-            "arccosh",
-            "arcsin",
-            "arcsinh",
-            "arctan",
-            "arctanh",
-            "asin",
-            "asinh",
-            "atan",
-            "atanh",
-            "cosh",
-            "deg2rad",
-            "erf",
-            "erfc",
-            "exp2",
-            "expm1",
-            "log1p",
-            "log2",
-            "log10",
-            "rad2deg",
-            "reciprocal",
-            "rsqrt",
-            "sinc",
-            "sinh",
-            "tan",
-        ]
-    },
-    **{
-        name: getattr(reduction, name)
-        for name in [
-            "sum",
-            "mean",
-            "var",
-            "std",
-            "max",
-            "min",
-            "amax",
-            "amin",
-            "argmax",
-            "argmin",
-            "logsumexp",
-            "aminmax",
-            "count_nonzero",
-            "nanmean",
-            "nansum",
-            "all",
-            "any",
-        ]
-    },
-    **{
-        name: getattr(shape, name)
-        for name in [
-            "reshape",
-            "view",
-            "view_as",
-            "flatten",
-            "squeeze",
-            "unsqueeze",
-            "permute",
-            "transpose",
-            "t",
-            "expand",
-            "expand_as",
-            "repeat",
-            "split",
-            "chunk",
-            "unbind",
-            "narrow",
-            "flip",
-        ]
-    },
-    **{name: getattr(linear, name) for name in ["matmul", "mm", "bmm"]},
-    **{
-        name: getattr(contraction, name)
-        for name in [
-            "addbmm",
-            "addmm",
-            "addmv",
-            "addr",
-            "baddbmm",
-            "dot",
-            "ger",
-            "inner",
-            "kron",
-            "mv",
-            "outer",
-            "vdot",
-        ]
-    },
-    **{
-        name: getattr(gathering, name)
-        for name in [
-            "gather",
-            "index_add",
-            "index_copy",
-            "index_fill",
-            "index_select",
-            "masked_fill",
-            "masked_select",
-            "nonzero",
-            "scatter",
-            "scatter_add",
-            "take",
-            "take_along_dim",
-        ]
-    },
-    **{
-        name: getattr(norms, name)
-        for name in [
-            "dist",
-            "norm",
-        ]
-    },
-    **{
-        name: getattr(rearranging, name)
-        for name in [
-            "broadcast_to",
-            "diag",
-            "diag_embed",
-            "diagflat",
-            "diagonal",
-            "dsplit",
-            "fliplr",
-            "flipud",
-            "hsplit",
-            "moveaxis",
-            "movedim",
-            "ravel",
-            "repeat_interleave",
-            "roll",
-            "rot90",
-            "select",
-            "swapaxes",
-            "swapdims",
-            "tensor_split",
-            "tile",
-            "trace",
-            "tril",
-            "triu",
-            "unflatten",
-            "vsplit",
-        ]
-    },
-    **{
-        name: getattr(scanning, name)
-        for name in [
-            "cummax",
-            "cummin",
-            "cumprod",
-            "cumsum",
-            "logcumsumexp",
-            "prod",
-        ]
-    },
-    **{
-        name: getattr(sorting, name)
-        for name in [
-            "argsort",
-            "kthvalue",
-            "median",
-            "msort",
-            "sort",
-            "topk",
-        ]
-    },
-    **{name: getattr(piecewise_activation, name) for name in ["hardshrink", "prelu"]},
-    **{name: getattr(activation, name) for name in ["relu", "sigmoid", "tanh", "softmax", "log_softmax"]},
-    **{
-        name: getattr(conversion, name)
-        for name in ["to", "cpu", "cuda", "half", "double", "long", "byte", "type_as", "clone", "contiguous"]
-    },
-    **{
-        name: getattr(inplace, name)
-        for name in [
-            *["add_", "sub_", "mul_", "div_", "clamp_", "fill_", "zero_", "copy_", "normal_", "uniform_"],
-            *["pow_", "exp_", "log_", "sqrt_", "neg_", "abs_", "floor_", "ceil_", "round_", "relu_", "sigmoid_", "tanh_"],
-            *["masked_fill_", "scatter_", "scatter_add_", "index_add_", "index_copy_", "index_fill_"],
-            *["lerp_", "addcmul_", "addcdiv_"],
-        ]
-    },
+    **_named(
+        arithmetic,
+        "add sub mul div pow neg exp log sqrt square sin cos sign floor ceil round maximum minimum eq ne "
+        "lt le gt ge isnan isinf isfinite logical_and logical_or logical_not subtract multiply divide "
+        "true_divide negative absolute fix trunc sgn rsub",
+    ),
+    **_named(sampling, "bernoulli multinomial"),
+    **_named(clamping, "clamp clamp_min clamp_max clip"),
+    **_named(division, "remainder fmod floor_divide frac"),
+    **_named(
+        elementwise,
+        "addcdiv addcmul allclose arctan2 atan2 bitwise_and bitwise_not bitwise_or bitwise_xor equal "
+        "hypot isclose lerp logaddexp logical_xor nan_to_num positive xlogy bitwise_left_shift "
+        "bitwise_right_shift gcd lcm",
+    ),
+    **_named(
+        transcendental,
+        "acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh cosh deg2rad erf "
+        "erfc exp2 expm1 log1p log2 log10 rad2deg reciprocal rsqrt sinc sinh tan",
+    ),
+    **_named(
+        reduction,
+        "sum mean var std max min amax amin argmax argmin logsumexp aminmax count_nonzero nanmean nansum all any",
+    ),
+    **_named(
+        shape,
+        "reshape view view_as flatten squeeze unsqueeze permute transpose t expand expand_as repeat split "
+        "chunk unbind narrow flip reshape_as split_with_sizes sum_to_size",
+    ),
+    **_named(
+        floating_point,
+        "copysign float_power fmax fmin heaviside isneginf isposinf isreal ldexp logaddexp2 signbit",
+    ),
+    **_named(gamma_function, "digamma lgamma"),
+    **_named(differences, "diff"),
+    **_named(smooth_activation, "logit"),
+    **_named(linear, "matmul mm bmm"),
+    **_named(contraction, "addbmm addmm addmv addr baddbmm cross dot ger inner kron mv outer vdot"),
+    **_named(
+        gathering,
+        "gather index_add index_copy index_fill index_select masked_fill masked_select nonzero scatter "
+        "scatter_add take take_along_dim",
+    ),
+    **_named(
+        scattering,
+        "argwhere diagonal_scatter index_put index_reduce masked_scatter put scatter_reduce select_scatter slice_scatter",
+    ),
+    **_named(searching, "unique unique_consecutive"),
+    **_named(statistics, "bincount corrcoef cov histc mode nanmedian nanquantile quantile"),
+    **_named(norms, "dist norm renorm"),
+    **_named(
+        rearranging,
+        "broadcast_to diag diag_embed diagflat diagonal dsplit fliplr flipud hsplit moveaxis movedim "
+        "ravel repeat_interleave roll rot90 select swapaxes swapdims tensor_split tile trace tril triu "
+        "unflatten vsplit",
+    ),
+    **_named(scanning, "cummax cummin cumprod cumsum logcumsumexp prod"),
+    **_named(sorting, "argsort kthvalue median msort sort topk"),
+    **_named(piecewise_activation, "hardshrink prelu"),
+    **_named(activation, "relu sigmoid tanh softmax log_softmax"),
+    **_named(conversion, "to cpu cuda half double long short char byte bfloat16 type_as clone contiguous"),
+    **_named(creation, "new_empty new_full new_ones new_tensor new_zeros"),
+    **_named(
+        inplace,
+        "add_ sub_ mul_ div_ clamp_ fill_ zero_ copy_ normal_ uniform_ pow_ exp_ log_ sqrt_ neg_ abs_ "
+        "floor_ ceil_ round_ relu_ sigmoid_ tanh_ masked_fill_ scatter_ scatter_add_ index_add_ "
+        "index_copy_ index_fill_ lerp_ addcmul_ addcdiv_ index_put_ masked_scatter_ scatter_reduce_ "
+        "index_reduce_",
+    ),
 }
 
 PROPERTIES: dict[str, Any] = {
     "T": lambda x: shape.permute(x, *reversed(range(x.ndim))),
-    "mT": lambda x: shape.transpose(x, -1, -2),
+    "mT": shape.matrix_transpose,
 }
 
 

@@ -12,7 +12,18 @@ from typing import Any
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
 from minivision.functions.layout import channel_sums
-from minivision.functions.operands import as_tensor, need_float, need_same_device
+from minivision.functions.operands import (
+    as_tensor,
+    check_flags,
+    integer,
+    integers,
+    need_float,
+    need_same_device,
+    not_negative,
+    number,
+    positive,
+    shown,
+)
 
 
 class _Normalize(Function):
@@ -89,6 +100,8 @@ class GroupNorm(_Normalize):
     def average(self, x: Array) -> Array:
         n, c = x.shape[:2]
         ones = (1,) * (x.ndim - 2)
+        if not x.size:
+            return xp_of(x).zeros((n, c, *ones), x.dtype)
         by_channel = x.mean(axis=tuple(range(2, x.ndim)))
         by_group = by_channel.reshape(n, self.groups, c // self.groups).mean(axis=2, keepdims=True)
         return xp_of(x).broadcast_to(by_group, (n, self.groups, c // self.groups)).reshape(n, c, *ones)
@@ -110,6 +123,25 @@ class LayerNorm(_Normalize):
 
     def parameter_sums(self, values: Array) -> Array:
         return values.sum(axis=tuple(range(values.ndim - self.ndim)))
+
+
+class RMSNorm(LayerNorm):
+    """y = weight xhat with xhat = x / sqrt(mean of x^2 + eps) over the last `ndim` axes; no mean is subtracted
+
+    With g = dy weight: dx = (g - xhat average(g xhat)) / sqrt(mean of x^2 + eps).
+    """
+
+    def forward(self, x: Array, weight: Array | None = None, bias: Array | None = None) -> Array:
+        self.inverse_std = 1 / xp_of(x).sqrt(self.average(x * x) + self.eps)
+        self.xhat = x * self.inverse_std
+        return self.scale_and_shift(self.xhat, weight, bias)
+
+    def backward(self, dy: Array) -> tuple[Array | None, ...]:
+        dx = None
+        if self.needs_input_grad[0]:
+            g = dy if self.weight is None else dy * self.weight
+            dx = (g - self.xhat * self.average(g * self.xhat)) * self.inverse_std
+        return self.with_parameter_gradients(dx, dy)
 
 
 class FixedNorm(_Normalize):
@@ -153,14 +185,19 @@ def batch_norm(
     Raises ValueError in training when there is only one value per channel, and when weight, bias or statistics are not (C,).
     """
     op = "batch_norm"
+    check_flags(op, training=training)
+    momentum, eps = number(op, "momentum", momentum), not_negative(op, "eps", eps)
     if as_tensor(op, "input", input).shape == (0,):
         return as_tensor(op, "input", input).clone()  # PyTorch lets an empty vector pass
     x, parameters = _parameters(op, input, weight, bias)
     _check_statistics(op, x, running_mean, running_var)
     if not training:
         if running_mean is None or running_var is None:
-            raise ValueError(f"{op}: without training=True the running_mean and running_var are needed")
+            raise ValueError(
+                f"{op}: running_mean and running_var are needed, because without training=True they are what to normalise by"
+            )
         return FixedNorm(running_mean.array, running_var.array, eps)(x, *parameters)
+    eps = positive(op, "eps", eps)
     count = x.numel() // max(x.shape[1], 1)
     if count == 1:
         raise ValueError(
@@ -179,8 +216,17 @@ def batch_norm(
 def _check_statistics(op: str, x: Tensor, running_mean: Tensor | None, running_var: Tensor | None) -> None:
     statistics = {"running_mean": running_mean, "running_var": running_var}
     for name, s in statistics.items():
-        if s is not None and s.shape != (x.shape[1],):
-            raise ValueError(f"{op}: {name} has shape {s.shape}, but input {x.shape} has {x.shape[1]} channels")
+        if s is None:
+            continue
+        if not isinstance(s, Tensor) or not s.is_floating_point():
+            raise TypeError(f"{op}: {name} is {shown(s)}, but must be a floating tensor, which training writes into")
+        if s.shape != (x.shape[1],):
+            raise ValueError(
+                f"{op}: {name} has shape {s.shape}, but input {x.shape} has {x.shape[1]} channels, so it must be ({x.shape[1]},)"
+            )
+    if (running_mean is None) != (running_var is None):
+        given, missing = ("running_var", "running_mean") if running_mean is None else ("running_mean", "running_var")
+        raise ValueError(f"{op}: {given} is given, but {missing} is None; give both or neither")
     need_same_device(op, input=x, **statistics)
 
 
@@ -196,8 +242,9 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     Wu & He 2018 (arXiv:1803.08494). Raises ValueError when the groups do not divide the channels.
     """
     op = "group_norm"
+    num_groups, eps = integer(op, "num_groups", num_groups, minimum=1), number(op, "eps", eps)
     x, parameters = _parameters(op, input, weight, bias)
-    if num_groups < 1 or x.shape[1] % num_groups:
+    if x.shape[1] % num_groups:
         raise ValueError(f"{op}: num_groups={num_groups} must divide the {x.shape[1]} channels of input {x.shape}")
     return GroupNorm(num_groups, eps)(x, *parameters)
 
@@ -221,16 +268,24 @@ def instance_norm(
     Raises ValueError when there is only one value per channel, and when weight, bias or statistics are not (C,).
     """
     op = "instance_norm"
+    check_flags(op, use_input_stats=use_input_stats)
+    momentum, eps = number(op, "momentum", momentum), number(op, "eps", eps)
     x, parameters = _parameters(op, input, weight, bias)
     _check_statistics(op, x, running_mean, running_var)
     if not use_input_stats:
         if running_mean is None or running_var is None:
-            raise ValueError(f"{op}: without use_input_stats=True the running_mean and running_var are needed")
+            raise ValueError(
+                f"{op}: running_mean and running_var are needed, because without use_input_stats=True they are what to normalise "
+                "by"
+            )
         return FixedNorm(running_mean.array, running_var.array, eps)(x, *parameters)
     n, c = x.shape[:2]
     count = math.prod(x.shape[2:])
     if count == 1:
-        raise ValueError(f"{op}: each channel of a sample needs more than one value to have a variance, but input is {x.shape}")
+        raise ValueError(
+            f"{op}: each channel of a sample needs more than one value to have a variance, but input (N, C, *) = {x.shape} has "
+            "one; use a larger image, or batch_norm"
+        )
     function = GroupNorm(c, eps)
     y = function(x, *parameters)
     if x.numel() and running_mean is not None:
@@ -246,11 +301,45 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     weight and bias have that shape. Ba et al. 2016 (arXiv:1607.06450). Raises ValueError when the shapes do not fit.
     """
     op = "layer_norm"
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(int(n) for n in normalized_shape)
+    shape, eps = normalized_lengths(op, normalized_shape), number(op, "eps", eps)
     x = as_tensor(op, "input", input)
-    if not shape or x.shape[-len(shape) :] != shape:
-        raise ValueError(f"{op}: input has shape {x.shape}, but normalized_shape={shape} must be the lengths of its last axes")
+    if x.shape[-len(shape) :] != shape:
+        raise ValueError(
+            f"{op}: input has shape {x.shape}, but normalized_shape={shape} must be the lengths of its last axes, which are "
+            f"{x.shape[-len(shape) :]}"
+        )
     return LayerNorm(len(shape), eps)(x, *_weight_and_bias(op, x, weight, bias, shape, f"normalized_shape is {shape}"))
+
+
+def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Tensor:
+    """Divide each sample by the root mean square over its last axes, whose lengths are `normalized_shape`.
+
+    weight has that shape; eps=None means the smallest step of the dtype at 1 (1.2e-7 for float32). Zhang & Sennrich 2019
+    (arXiv:1910.07467). Raises ValueError when the shapes do not fit.
+    """
+    op = "rms_norm"
+    shape = normalized_lengths(op, normalized_shape)
+    eps = None if eps is None else number(op, "eps", eps)
+    x = as_tensor(op, "input", input)
+    need_float(op, input=x)
+    if x.shape[-len(shape) :] != shape:
+        raise ValueError(
+            f"{op}: input has shape {x.shape}, but normalized_shape={shape} must be the lengths of its last axes, which are "
+            f"{x.shape[-len(shape) :]}"
+        )
+    step = float(xp_of(x.array).finfo(x.dtype).eps) if eps is None else eps
+    return RMSNorm(len(shape), step)(x, *_weight_and_bias(op, x, weight, None, shape, f"normalized_shape is {shape}"))
+
+
+def normalized_lengths(op: str, normalized_shape: Any) -> tuple[int, ...]:
+    """`normalized_shape` as a tuple of at least one length."""
+    legal = "an int or a sequence of them, the lengths of the input's last axes"
+    if not isinstance(normalized_shape, (tuple, list)):
+        return (integer(op, "normalized_shape", normalized_shape, minimum=0, meaning=legal),)
+    shape = integers(op, "normalized_shape", normalized_shape, legal, minimum=0)
+    if not shape:
+        raise ValueError(f"{op}: normalized_shape=() must be {legal}")
+    return shape
 
 
 def _parameters(op: str, input: Any, weight: Any, bias: Any) -> tuple[Tensor, list[Tensor]]:
@@ -267,7 +356,7 @@ def _weight_and_bias(op: str, x: Tensor, weight: Any, bias: Any, shape: tuple[in
     need_float(op, input=x, weight=w, bias=b)
     for name, p in (("weight", w), ("bias", b)):
         if p is not None and p.shape != shape:
-            raise ValueError(f"{op}: {name} has shape {p.shape}, but {reason}")
+            raise ValueError(f"{op}: {name} has shape {p.shape}, but {reason}, so it must be {shape}")
     if w is None and b is not None:
         w = Tensor._wrap(xp_of(b.array).ones_like(b.array))
     return [p for p in (w, b) if p is not None]

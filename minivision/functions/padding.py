@@ -9,7 +9,7 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, scatter_add, xp_of
-from minivision.functions.operands import as_tensor
+from minivision.functions.operands import as_tensor, check_choice, integers, number
 
 Pair = tuple[int, int]
 
@@ -109,23 +109,34 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
 
     Raises ValueError for an odd number of amounts, more than the axes, more cropped than there is, and too long mirrors.
     """
-    x = as_tensor("pad", "input", input)
-    amounts = tuple(int(p) for p in pad)
+    return _padded("pad", input, pad, mode, value)
+
+
+def constant_pad_nd(input: Any, pad: Sequence[int], value: float = 0) -> Tensor:
+    """The constant mode of `pad`, under the name it has beside the functional interface in PyTorch."""
+    return _padded("constant_pad_nd", input, pad, "constant", value)
+
+
+def _padded(op: str, input: Any, pad: Any, mode: str, value: Any) -> Tensor:
+    x = as_tensor(op, "input", input)
+    legal = "two numbers (before, after) for each padded axis, the last axis first"
+    amounts = integers(op, "pad", pad, legal)
     if len(amounts) % 2 or len(amounts) > 2 * x.ndim:
-        raise ValueError(
-            f"pad: pad={amounts} must hold two numbers (before, after) for each padded axis, last axis first; input is {x.shape}"
-        )
+        raise ValueError(f"{op}: pad={amounts} has {len(amounts)} entries, but must hold {legal}; input is {x.shape}")
+    check_choice(op, "mode", mode, ("constant", *MODES))
     given = [(amounts[i], amounts[i + 1]) for i in range(0, len(amounts), 2)]
     pairs = ([(0, 0)] * (x.ndim - len(given))) + given[::-1]
     for n, (before, after) in zip(x.shape, pairs, strict=True):
         if n + before + after < 0 or (min(before, 0) + min(after, 0) < -n and mode != "replicate"):
-            raise ValueError(f"pad: pad={amounts} crops more than there is; input is {x.shape}")
+            raise ValueError(
+                f"{op}: pad={amounts} crops more than there is: an axis would have {n} + {before} + {after} positions; input is "
+                f"{x.shape}"
+            )
+    value = None if value is None else number(op, "value", value, infinite=True, nan=True)
     if mode == "constant":
-        return ConstantPad(pairs, 0 if value is None else value)(x)
-    if mode not in MODES:
-        raise ValueError(f"pad: mode={mode!r} is unknown; use 'constant', {', '.join(map(repr, MODES))}")
+        return ConstantPad(pairs, _fitting(op, x, 0 if value is None else value))(x)
     if value is not None and value != 0:
-        raise ValueError(f"pad: value={value} means nothing with mode={mode!r}; leave it out")
+        raise ValueError(f"{op}: value={value} means nothing with mode={mode!r}; leave it out")
     for n, (before, after) in zip(x.shape, pairs, strict=True):
         longest = max(before, after)
         if longest > 0 and longest > {"reflect": n - 1, "circular": n + min(before, 0) + min(after, 0)}.get(mode, longest * n):
@@ -134,13 +145,16 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
                 "replicate": "replicating needs an edge",
                 "circular": f"going round {longest} positions needs an axis at least that long, after cropping",
             }[mode]
-            raise ValueError(f"pad: {asks}, but the axis has {n}; pad={amounts}, input is {x.shape}")
+            raise ValueError(f"{op}: {asks}, but the axis has {n}; pad={amounts}, input is {x.shape}")
     return MODES[mode](pairs)(x)
 
 
-def constant_pad_nd(input: Any, pad: Sequence[int], value: float = 0) -> Tensor:
-    """The constant mode of `pad`, under the name it has beside the functional interface in PyTorch."""
-    return _pad(input, pad, "constant", value)
-
-
-_pad = pad  # under a name that no argument hides
+def _fitting(op: str, x: Tensor, value: float) -> float:
+    """The constant, when a tensor of integers can hold it."""
+    if x.dtype.kind in "iu":
+        limits = np.iinfo(x.dtype)
+        if not limits.min <= value <= limits.max:
+            raise ValueError(
+                f"{op}: value={value} does not fit into input {x.shape}, which is {x.dtype}; convert it first, as with .float()"
+            )
+    return value

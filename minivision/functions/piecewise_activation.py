@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from minivision.autograd import Function, Tensor
-from minivision.backend import Array, xp_of
-from minivision.functions.operands import as_tensor, float_tensor, need_float
+from minivision.backend import Array, Generator, default_generator, xp_of
+from minivision.functions.activation import LeakyReLU
+from minivision.functions.operands import as_tensor, check_flags, float_tensor, need_float, number, shown
 
 
 class Hardtanh(Function):
@@ -126,6 +127,9 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: b
 
     `inplace` is accepted for PyTorch's sake and changes nothing, here and below. Raises ValueError for min_val > max_val.
     """
+    min_val, max_val = (
+        number("hardtanh", name, value, infinite=True) for name, value in (("min_val", min_val), ("max_val", max_val))
+    )
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val={min_val} is greater than max_val={max_val}; exchange them")
     return Hardtanh(min_val, max_val)(float_tensor("hardtanh", "input", input))
@@ -148,11 +152,12 @@ def hardswish(input: Any, inplace: bool = False) -> Tensor:
 
 def hardshrink(input: Any, lambd: float = 0.5) -> Tensor:
     """input where |input| > lambd, else 0."""
-    return Hardshrink(lambd)(float_tensor("hardshrink", "input", input))
+    return Hardshrink(number("hardshrink", "lambd", lambd))(float_tensor("hardshrink", "input", input))
 
 
 def softshrink(input: Any, lambd: float = 0.5) -> Tensor:
     """input moved towards 0 by lambd, and 0 where |input| <= lambd. Raises ValueError for a negative lambd."""
+    lambd = number("softshrink", "lambd", lambd)
     if lambd < 0:
         raise ValueError(f"softshrink: lambd={lambd} is a distance and must not be negative")
     return Softshrink(lambd)(float_tensor("softshrink", "input", input))
@@ -160,7 +165,9 @@ def softshrink(input: Any, lambd: float = 0.5) -> Tensor:
 
 def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """input where it exceeds `threshold`, else `value`."""
-    return Threshold(threshold, value)(float_tensor("threshold", "input", input))
+    op = "threshold"
+    bound, value = number(op, "threshold", threshold, infinite=True), number(op, "value", value, infinite=True)
+    return Threshold(bound, value)(float_tensor(op, "input", input))
 
 
 def prelu(input: Any, weight: Any) -> Tensor:
@@ -172,6 +179,29 @@ def prelu(input: Any, weight: Any) -> Tensor:
     need_float("prelu", input=x, weight=w)
     channels = x.shape[1] if x.ndim > 1 else 1
     if w.ndim > 1 or w.numel() not in (1, channels):
-        raise ValueError(f"prelu: weight has shape {w.shape}, but input {x.shape} needs one slope (1,) or {channels} (C,)")
+        by_channel = f", or one for each of its {channels} channels, ({channels},)" if channels > 1 else ""
+        raise ValueError(f"prelu: weight has shape {w.shape}, but input {x.shape} needs one slope, (1,){by_channel}")
     per_channel = (-1,) + (1,) * (x.ndim - 2) if x.ndim > 1 else (1,) * x.ndim
     return PReLU()(x, w.reshape(per_channel))
+
+
+def rrelu(
+    input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False, *,
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """input where positive, slope * input elsewhere: in training each element draws its slope from lower .. upper, else the mean.
+
+    Xu et al. 2015 (arXiv:1505.00853). Raises ValueError for lower > upper.
+    """
+    op = "rrelu"
+    x = float_tensor(op, "input", input)
+    check_flags(op, training=training)
+    lower, upper = number(op, "lower", lower), number(op, "upper", upper)
+    if lower > upper:
+        raise ValueError(f"{op}: lower={lower} is greater than upper={upper}; exchange them")
+    if generator is not None and not isinstance(generator, Generator):
+        raise TypeError(f"{op}: generator={shown(generator)} must be a minivision.Generator")
+    if not training:
+        return LeakyReLU((lower + upper) / 2)(x)
+    slopes = (generator or default_generator).rng.uniform(lower, upper, x.shape)
+    return PReLU()(x, Tensor._wrap(xp_of(x.array).asarray(slopes.astype(x.dtype))))

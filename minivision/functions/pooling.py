@@ -17,9 +17,9 @@ from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
 from minivision.functions.arithmetic import pow
 from minivision.functions.convolution.faces import tap_slices
-from minivision.functions.convolution.geometry import Window, output_size, per_axis, sliding_window, span
+from minivision.functions.convolution.geometry import Window, need_samples, output_size, per_axis, sliding_window, span
 from minivision.functions.layout import channels_first, channels_last, padded, unpadded_region
-from minivision.functions.operands import as_tensor, need_float
+from minivision.functions.operands import as_tensor, check_flags, integer, need_float, number
 
 
 class _Pool(Function):
@@ -39,9 +39,10 @@ class _Pool(Function):
         for p, k in zip(pads, self.kernel, strict=True):
             if p > k // 2:
                 raise ValueError(
-                    f"{self.op}: padding {p} must be at most half of kernel_size {k}, or a window could see nothing but padding"
+                    f"{self.op}: padding {p} must be at most half of kernel_size {k}, so {k // 2}, or a window could see nothing "
+                    "but padding"
                 )
-        stride = self.kernel if self.stride in (None, (), []) else self.stride
+        stride = self.kernel if left_out(self.stride) else self.stride
         window = sliding_window(self.op, self.kernel, stride, pads, self.dilation)
         if self.ceil_mode:
             window = _extended(window, size, self.kernel)
@@ -49,15 +50,15 @@ class _Pool(Function):
 
     def taps(self) -> Iterator[tuple[int, tuple[slice, ...]]]:
         """For each position in the window, in row-major order: its number, and the slice of padded input that it meets."""
-        for number, tap in enumerate(itertools.product(*map(range, self.kernel))):
-            yield number, (slice(None), *tap_slices(tap, self.out, self.window))
+        for place, tap in enumerate(itertools.product(*map(range, self.kernel))):
+            yield place, (slice(None), *tap_slices(tap, self.out, self.window))
 
     def spread_back(self, size: Sequence[int], batch: int, channels: int, contributions: Any, dtype: Any, xp: Any) -> Array:
         """Add each tap's contribution (N, *out, C) to the padded input positions it met; then take the padding off."""
         full = [n + a + b for n, (a, b) in zip(size, self.window.padding, strict=True)]
         dx = xp.zeros((batch, *full, channels), dtype)
-        for number, met in self.taps():
-            dx[met] += contributions(number)
+        for place, met in self.taps():
+            dx[met] += contributions(place)
         return channels_first(dx[unpadded_region(self.window.padding, full)])
 
 
@@ -71,11 +72,11 @@ class MaxPool(_Pool):
         around = padded(channels_last(x), self.window.padding, -np.inf)
         y = xp.full((x.shape[0], *self.out, x.shape[1]), -np.inf, x.dtype)
         self.winner = self._first_real_taps(y.shape, xp)  # where all values are -inf, the first of them wins, never the padding
-        for number, met in self.taps():
+        for place, met in self.taps():
             value = around[met]
             better = (value > y) | (value != value)  # NaN wins, and stays
             xp.copyto(y, value, where=better)
-            xp.copyto(self.winner, self.winner.dtype.type(number), where=better)
+            xp.copyto(self.winner, self.winner.dtype.type(place), where=better)
         return channels_first(y)
 
     def backward(self, dy: Array) -> Array:
@@ -203,6 +204,7 @@ def _max_pool(
     return_indices: bool,
 ) -> Any:  # fmt: skip
     x, single = pool_input(op, ndim, input)
+    check_flags(op, ceil_mode=ceil_mode, return_indices=return_indices)
     function = MaxPool(kernel_size, stride, padding, dilation, ceil_mode, op)
     y = function(x)
     if not return_indices:
@@ -243,8 +245,10 @@ def _avg_pool(
     override: int | None,
 ) -> Tensor:  # fmt: skip
     x, single = pool_input(op, ndim, input)
+    check_flags(op, ceil_mode=ceil_mode, count_include_pad=include_pad)
+    override = None if override is None else integer(op, "divisor_override", override)
     if override == 0:
-        raise ValueError(f"{op}: divisor_override must not be 0")
+        raise ValueError(f"{op}: divisor_override=0 divides the sums of the windows; give another one, or None for their size")
     y = AvgPool(kernel_size, stride, padding, ceil_mode, include_pad, override, op)(x)
     return y.squeeze(0) if single else y
 
@@ -269,9 +273,12 @@ def lp_pool3d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None
 
 
 def _lp_pool(op: str, ndim: int, input: Any, p: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
+    p = number(op, "norm_type", p, infinite=True)
     if p == 0:
-        raise ValueError(f"{op}: norm_type must not be 0")
+        raise ValueError(f"{op}: norm_type=0 would take the root of order 0; use 1 for sums, 2 for lengths, inf for maxima")
     x = as_tensor(op, "input", input)
+    pool_input(op, ndim, x)
+    check_flags(op, ceil_mode=ceil_mode)
     if math.isinf(p):
         largest = _max_pool(op, ndim, abs(x) if p > 0 else -abs(x), kernel_size, stride, 0, 1, ceil_mode, False)
         return largest if p > 0 else -largest
@@ -285,11 +292,16 @@ def pool_input(op: str, ndim: int, input: Any) -> tuple[Tensor, bool]:
     """The input with a batch axis, and whether that had to be added."""
     x = as_tensor(op, "input", input)
     need_float(op, input=x)
-    names = {1: "L", 2: "H, W", 3: "D, H, W"}[ndim]
-    if x.ndim not in (ndim + 1, ndim + 2):
-        raise ValueError(f"{op}: input has shape {x.shape}, but must be (N, C, {names}), or (C, {names}) for a single sample")
+    need_samples(op, x, ndim)
     single = x.ndim == ndim + 1
+    if x.shape[-ndim - 1] == 0:
+        raise ValueError(f"{op}: input has shape {x.shape}, which has no channel; only the batch may be empty")
     return (x.unsqueeze(0) if single else x), single
+
+
+def left_out(setting: Any) -> bool:
+    """Whether a stride is not given: None, or empty as in PyTorch."""
+    return setting is None or (isinstance(setting, (tuple, list)) and not setting)
 
 
 def _extended(window: Window, size: Sequence[int], kernel: Sequence[int]) -> Window:

@@ -7,8 +7,8 @@ from typing import Any
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
 from minivision.functions.activation import Sigmoid
-from minivision.functions.loss import REDUCTIONS, reduced
-from minivision.functions.operands import as_tensor, check_broadcast, need_float
+from minivision.functions.loss import REDUCTIONS, check_reduction, reduced
+from minivision.functions.operands import as_tensor, check_broadcast, check_flags, need_float
 
 
 class BinaryCrossEntropy(Function):
@@ -98,15 +98,14 @@ def binary_cross_entropy(
 
     `weight` receives no gradient.
 
-    Raises ValueError for different shapes, for a weight that does not broadcast and for an input outside [0, 1].
+    Raises ValueError for different shapes, for a weight that does not broadcast and for an input or target outside [0, 1].
     """
     op = "binary_cross_entropy"
+    check_reduction(op, reduction, size_average, reduce)
     p, t = _same_shape(op, input, target)
-    outside = ~((p.array >= 0) & (p.array <= 1))
-    if bool(outside.any()):
-        value = p.array.reshape(-1)[int(xp_of(p.array).argmax(outside.reshape(-1)))]
-        raise ValueError(f"{op}: input holds {float(value):g}, which is no probability; use sigmoid, or the form _with_logits")
-    return reduced(op, _times(op, BinaryCrossEntropy()(p, t), weight), reduction)
+    w = None if weight is None else _constant(op, "weight", weight, p)
+    _check_probabilities(op, p, t)
+    return reduced(op, _times(BinaryCrossEntropy()(p, t), w), reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -130,11 +129,12 @@ def binary_cross_entropy_with_logits(
     Raises ValueError for different shapes and for weights that do not broadcast.
     """
     op = "binary_cross_entropy_with_logits"
+    check_reduction(op, reduction, size_average, reduce)
     x, t = _same_shape(op, input, target)
-    if pos_weight is None:
-        return reduced(op, _times(op, BinaryCrossEntropyWithLogits()(x, t), weight), reduction)
-    p = _constant(op, "pos_weight", pos_weight, x)
-    return reduced(op, _times(op, BinaryCrossEntropyWithLogits(p.array)(x, t), weight), reduction)
+    w = None if weight is None else _constant(op, "weight", weight, x)
+    p = None if pos_weight is None else _constant(op, "pos_weight", pos_weight, x)
+    losses = BinaryCrossEntropyWithLogits(1.0 if p is None else p.array)(x, t)
+    return reduced(op, _times(losses, w), reduction)
 
 
 def kl_div(
@@ -152,11 +152,11 @@ def kl_div(
     Kullback & Leibler 1951.
     """
     op = "kl_div"
+    check_reduction(op, reduction, size_average, reduce, ("batchmean", *REDUCTIONS))
+    check_flags(op, log_target=log_target)
     x, t = as_tensor(op, "input", input), as_tensor(op, "target", target)
     need_float(op, input=x, target=t)
-    check_broadcast(op, [x.shape, t.shape])
-    if reduction not in (*REDUCTIONS, "batchmean"):
-        raise ValueError(f"{op}: reduction={reduction!r} is unknown; use 'batchmean', 'mean', 'sum' or 'none'")
+    check_broadcast(op, [x.shape, t.shape], ("input", "target"))
     losses = (KLDivergenceOfLogs if log_target else KLDivergence)()(x, t)
     if reduction == "batchmean":
         return losses.sum() / x.shape[0] if x.ndim else losses.sum()
@@ -174,6 +174,19 @@ def _same_shape(op: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
     return x, t
 
 
+def _check_probabilities(op: str, p: Tensor, t: Tensor) -> None:
+    outside = [~((x.array >= 0) & (x.array <= 1)) for x in (p, t)]
+    if not bool((outside[0] | outside[1]).any()):  # one answer from the GPU
+        return
+    name, x, wrong = ("input", p, outside[0]) if bool(outside[0].any()) else ("target", t, outside[1])
+    value = float(x.array.reshape(-1)[int(xp_of(x.array).argmax(wrong.reshape(-1)))])
+    way_out = {
+        "input": "give the sigmoid of scores, or use binary_cross_entropy_with_logits",
+        "target": "give 0 and 1, as in (mask > 0).float()",
+    }[name]
+    raise ValueError(f"{op}: {name} holds {value:g}, which is no probability in [0, 1]; {way_out}")
+
+
 def _constant(op: str, name: str, value: Any, x: Tensor) -> Tensor:
     """A weight: of the input's dtype and device, broadcastable to its shape."""
     w = as_tensor(op, name, value)
@@ -183,5 +196,5 @@ def _constant(op: str, name: str, value: Any, x: Tensor) -> Tensor:
     return w.detach()
 
 
-def _times(op: str, losses: Tensor, weight: Any) -> Tensor:
-    return losses if weight is None else losses * _constant(op, "weight", weight, losses)
+def _times(losses: Tensor, weight: Tensor | None) -> Tensor:
+    return losses if weight is None else losses * weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,8 +10,19 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.arithmetic import maximum, minimum, where
-from minivision.functions.operands import as_tensor, axes, axis, need_float
+from minivision.functions.arithmetic import Maximum, Minimum, where
+from minivision.functions.operands import (
+    as_tensor,
+    axes,
+    axis,
+    check_flags,
+    in_dtype,
+    need_float,
+    need_numbers,
+    number,
+    same_dtype,
+    shown,
+)
 
 Dim = int | Sequence[int] | None
 
@@ -195,18 +207,28 @@ class ValuesIndices(NamedTuple):
 
 def sum(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim` (an axis, several, or all). Integers and bools are summed as int64."""
-    x = as_tensor("sum", "input", input)
+    return _sum("sum", as_tensor("sum", "input", input), dim, keepdim, dtype)
+
+
+def _sum(op: str, x: Tensor, dim: Dim, keepdim: bool, dtype: Any = None) -> Tensor:
+    over = _over(op, x, dim, keepdim)
     if dtype is not None or not x.is_floating_point():
-        x = x.to(np.int64 if dtype is None else dtype)
-    return Sum(axes("sum", dim, x.ndim), keepdim)(x)
+        x = in_dtype(op, x, np.dtype(np.int64) if dtype is None else dtype)
+    return Sum(*over)(x)
+
+
+def _over(op: str, x: Tensor, dim: Dim, keepdim: bool) -> tuple[tuple[int, ...], bool]:
+    """The axes and `keepdim`, checked."""
+    if type(keepdim) is not bool:
+        check_flags(op, keepdim=keepdim)
+    return axes(op, dim, x.shape), keepdim
 
 
 def mean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` (an axis, several, or all). Raises TypeError for integers."""
-    x = as_tensor("mean", "input", input)
-    x = x if dtype is None else x.to(dtype)
+    x = in_dtype("mean", as_tensor("mean", "input", input), dtype, floating=True)
     need_float("mean", input=x)
-    return Mean(axes("mean", dim, x.ndim), keepdim)(x)
+    return Mean(*_over("mean", x, dim, keepdim))(x)
 
 
 def var(
@@ -247,20 +269,24 @@ def _deviation(
     if isinstance(dim, bool):  # PyTorch's other form: var(x, unbiased)
         dim, unbiased = None, dim
     if unbiased is not None:
+        check_flags(op, unbiased=unbiased)
         correction = int(unbiased)
-    return function(axes(op, dim, x.ndim), keepdim, 1 if correction is None else correction)(x)
+    return function(*_over(op, x, dim, keepdim), 1 if correction is None else number(op, "correction", correction))(x)
 
 
 def amax(input: Any, dim: Dim = (), keepdim: bool = False) -> Tensor:
     """The largest value over `dim`; values that tie share the gradient evenly."""
-    x = as_tensor("amax", "input", input)
-    return Amax(_not_empty("amax", axes("amax", dim, x.ndim), x), keepdim)(x)
+    return _extremum("amax", Amax, as_tensor("amax", "input", input), dim, keepdim)
 
 
 def amin(input: Any, dim: Dim = (), keepdim: bool = False) -> Tensor:
     """The smallest value over `dim`; values that tie share the gradient evenly."""
-    x = as_tensor("amin", "input", input)
-    return Amin(_not_empty("amin", axes("amin", dim, x.ndim), x), keepdim)(x)
+    return _extremum("amin", Amin, as_tensor("amin", "input", input), dim, keepdim)
+
+
+def _extremum(op: str, function: type[_Extreme], x: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
+    reduced, keepdim = _over(op, x, dim, keepdim)
+    return function(_not_empty(op, reduced, x), keepdim)(x)
 
 
 def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
@@ -276,11 +302,15 @@ def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 def _extreme(name: str, input: Any, dim: Any, keepdim: bool) -> Any:
     x = as_tensor(name, "input", input)
+    check_flags(name, keepdim=keepdim)
+    if keepdim and (dim is None or isinstance(dim, Tensor)):
+        what = "no dim is given" if dim is None else f"the second argument is {shown(dim)}, with which input is compared"
+        raise TypeError(f"{name}: keepdim=True is for {name}(input, dim), but {what}; leave keepdim away")
     if isinstance(dim, Tensor):
-        return (maximum if name == "max" else minimum)(x, dim)
+        return (Maximum if name == "max" else Minimum)()(*same_dtype(name, x, dim))
     if dim is None:
-        return (amax if name == "max" else amin)(x)
-    along = axis(name, dim, x.ndim)
+        return _extremum(name, Amax if name == "max" else Amin, x)
+    along = axis(name, dim, x.shape, meaning="an int (an axis), or a tensor to compare with")
     if x.ndim == 0:
         return ValuesIndices(*(y.reshape(()) for y in _extreme(name, x.reshape(1), 0, False)))
     _not_empty(name, (along,), x)
@@ -297,22 +327,22 @@ class MinMax(NamedTuple):
 
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
     """(min, max), as `amin` and `amax`."""
-    over = () if dim is None else dim
-    return MinMax(amin(input, over, keepdim), amax(input, over, keepdim))
+    x = as_tensor("aminmax", "input", input)
+    over = () if dim is None else axis("aminmax", dim, x.shape)
+    return MinMax(_extremum("aminmax", Amin, x, over, keepdim), _extremum("aminmax", Amax, x, over, keepdim))
 
 
 def nansum(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim` of what is not NaN."""
-    return sum(_numbers("nansum", input), dim, keepdim, dtype=dtype)
+    return _sum("nansum", _numbers("nansum", input), dim, keepdim, dtype)
 
 
 def nanmean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of what is not NaN."""
-    x = as_tensor("nanmean", "input", input)
-    x = x if dtype is None else x.to(dtype)
+    x = in_dtype("nanmean", as_tensor("nanmean", "input", input), dtype, floating=True)
     need_float("nanmean", input=x)
     numbers = Tensor._wrap((x.array == x.array).astype(x.dtype))
-    return sum(_numbers("nanmean", x), dim, keepdim) / sum(numbers, dim, keepdim)
+    return _sum("nanmean", _numbers("nanmean", x), dim, keepdim) / _sum("nanmean", numbers, dim, keepdim)
 
 
 def _numbers(op: str, input: Any) -> Tensor:
@@ -324,7 +354,7 @@ def _numbers(op: str, input: Any) -> Tensor:
 def count_nonzero(input: Any, dim: Dim = None) -> Tensor:
     """How many elements (along `dim`) are not 0: int64, without gradient."""
     x = as_tensor("count_nonzero", "input", input).array
-    return Tensor._wrap(xp_of(x).asarray((x != 0).sum(axis=axes("count_nonzero", dim, x.ndim)).astype(np.int64)))
+    return Tensor._wrap(xp_of(x).asarray((x != 0).sum(axis=axes("count_nonzero", dim, x.shape)).astype(np.int64)))
 
 
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -339,7 +369,9 @@ def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
 
 def _arg(name: str, input: Any, dim: int | None, keepdim: bool) -> Tensor:
     x = as_tensor(name, "input", input)
-    along = None if dim is None else axis(name, dim, x.ndim)
+    need_numbers(name, input=x)
+    check_flags(name, keepdim=keepdim)
+    along = None if dim is None else axis(name, dim, x.shape)
     if x.ndim == 0:
         along = None
     _not_empty(name, tuple(range(x.ndim)) if along is None else (along,), x)
@@ -354,22 +386,31 @@ def logsumexp(input: Any, dim: Dim, keepdim: bool = False) -> Tensor:
     """ln(sum of e^input) over `dim`, without overflow."""
     x = as_tensor("logsumexp", "input", input)
     need_float("logsumexp", input=x)
-    return LogSumExp(axes("logsumexp", dim, x.ndim), keepdim)(x)
+    over, keepdim = _over("logsumexp", x, dim, keepdim)
+    if 0 in [x.shape[a] for a in over]:
+        return _sum("logsumexp", x, dim, keepdim) - math.inf  # the logarithm of a sum of nothing
+    return LogSumExp(over, keepdim)(x)
 
 
 def all(input: Any, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether every element (along `dim`) is true: a bool tensor."""
-    x = as_tensor("all", "input", input).array
-    return Tensor._wrap(xp_of(x).asarray(x.astype(bool).all(axis=axes("all", dim, x.ndim), keepdims=keepdim)))
+    x = as_tensor("all", "input", input)
+    over, keepdim = _over("all", x, dim, keepdim)
+    return Tensor._wrap(xp_of(x.array).asarray(x.array.astype(bool).all(axis=over, keepdims=keepdim)))
 
 
 def any(input: Any, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether some element (along `dim`) is true: a bool tensor."""
-    x = as_tensor("any", "input", input).array
-    return Tensor._wrap(xp_of(x).asarray(x.astype(bool).any(axis=axes("any", dim, x.ndim), keepdims=keepdim)))
+    x = as_tensor("any", "input", input)
+    over, keepdim = _over("any", x, dim, keepdim)
+    return Tensor._wrap(xp_of(x.array).asarray(x.array.astype(bool).any(axis=over, keepdims=keepdim)))
 
 
 def _not_empty(op: str, reduced: tuple[int, ...], x: Tensor) -> tuple[int, ...]:
-    if 0 in [x.shape[a] for a in reduced]:
-        raise ValueError(f"{op}: the input of shape {x.shape} has no elements over axes {reduced}, and nothing has no {op}")
+    empty = [a for a in reduced if x.shape[a] == 0]
+    if empty:
+        raise ValueError(
+            f"{op}: input of shape {x.shape} has no elements along axis {empty[0]}, so there is none to choose; check "
+            "x.numel() first"
+        )
     return reduced

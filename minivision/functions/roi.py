@@ -11,6 +11,7 @@ A Function here takes the features x (N, C, H, W) and the boxes (K, 4) as x1, y1
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,7 +20,17 @@ import numpy as np
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, scatter_add, to_numpy, xp_of
 from minivision.functions.layout import channels_first, channels_last
-from minivision.functions.operands import as_tensor, need_float, need_ndim
+from minivision.functions.operands import (
+    LARGEST,
+    as_tensor,
+    check_choice,
+    check_flags,
+    integer,
+    need_float,
+    need_ndim,
+    positive,
+    shown,
+)
 from minivision.functions.roi_axes import BinIntegrals, BinSamples
 from minivision.functions.shape import cat
 
@@ -210,7 +221,8 @@ class RoIAlign(_SeparableRoI):
 class PrRoIPool(_SeparableRoI):
     """y[k,c,p,q] = (integral of x, as a bilinear surface, over bin (p, q)) / (area of the bin), 0 for a bin without area.
 
-    Outside the map the surface falls to 0 within one cell. No samples, no rounding: y is a smooth function of the box.
+    Outside the map the surface falls to 0 within one cell. No samples, no rounding: the gradient is a continuous function of the
+    box, as long as it has an area. `BinIntegrals` has the formulas.
     Source: Jiang et al., Acquisition of Localization Confidence for Accurate Object Detection, ECCV 2018.
     """
 
@@ -241,10 +253,11 @@ def roi_pool(input: Any, boxes: Any, output_size: Any, spatial_scale: float = 1.
 
     Returns (K, C, h, w). A bin outside the map is 0, the first maximum takes the gradient, and the gradient to the boxes is 0,
     because the snapped box does not change with the coordinates: `roi_align` and `prroi_pool` have one.
-    Raises ValueError for boxes of another shape, that are not finite, or on an image that does not exist.
+    Raises ValueError for boxes of another shape, that are not finite, or on an image that does not exist; warns of a box that
+    ends before it begins.
     """
-    x, images, corners, size = _regions("roi_pool", input, boxes, output_size)
-    return RoIPool(images, size, spatial_scale)(x, corners)
+    x, images, corners, size, scale = _regions("roi_pool", input, boxes, output_size, spatial_scale)
+    return RoIPool(images, size, scale)(x, corners)
 
 
 def roi_align(
@@ -262,17 +275,22 @@ def roi_align(
     reduction: "mean" as in torchvision, or "max" over the samples of a bin, as some lectures teach it.
 
     Returns (K, C, h, w). A sample more than one cell outside the map counts as 0; nearer ones take the border's value. The boxes
-    receive a gradient too, which torchvision's kernel does not give: zero for clamped samples, the right-hand one where a sample
-    meets the centre of a cell; the number of samples is taken as constant.
+    receive a gradient too, which torchvision's kernel does not give. At its kinks: zero for clamped samples, the right-hand one
+    where a sample meets the centre of a cell; a box that was enlarged moves with x1, y1 alone; the number of samples is taken as
+    constant. An inverted box (x2 < x1) has no samples, and gives 0, when their number adapts.
     Raises ValueError for boxes of another shape, that are not finite, or on an image that does not exist.
     """
-    op = "roi_align"
-    x, images, corners, size = _regions(op, input, boxes, output_size)
-    if reduction not in ("mean", "max"):
-        raise ValueError(f"{op}: reduction={reduction!r} is unknown; use 'mean' or 'max'")
-    if not isinstance(sampling_ratio, (int, np.integer)):
-        raise ValueError(f"{op}: sampling_ratio={sampling_ratio} must be an int; 0 or less adapts it to the size of the bins")
-    return RoIAlign(images, size, spatial_scale, int(sampling_ratio), aligned, reduction)(x, corners)
+    return _aligned("roi_align", input, boxes, output_size, spatial_scale, sampling_ratio, aligned, reduction)
+
+
+def _aligned(
+    op: str, input: Any, boxes: Any, output_size: Any, spatial_scale: float, sampling_ratio: int, aligned: bool, reduction: str
+) -> Tensor:
+    check_choice(op, "reduction", reduction, ("mean", "max"))
+    check_flags(op, aligned=aligned)
+    ratio = integer(op, "sampling_ratio", sampling_ratio, meaning="an int (0 or less adapts it to the size of the bins)")
+    x, images, corners, size, scale = _regions(op, input, boxes, output_size, spatial_scale)
+    return RoIAlign(images, size, scale, ratio, aligned, reduction)(x, corners)
 
 
 def prroi_pool(input: Any, boxes: Any, output_size: Any, spatial_scale: float = 1.0, aligned: bool = False) -> Tensor:
@@ -281,8 +299,10 @@ def prroi_pool(input: Any, boxes: Any, output_size: Any, spatial_scale: float = 
     Arguments as in `roi_align`; there is nothing to sample. A box without area gives 0 and has no gradient.
     Source: Jiang et al., ECCV 2018 (IoU-Net).
     """
-    x, images, corners, size = _regions("prroi_pool", input, boxes, output_size)
-    return PrRoIPool(images, size, spatial_scale, aligned)(x, corners)
+    op = "prroi_pool"
+    check_flags(op, aligned=aligned)
+    x, images, corners, size, scale = _regions(op, input, boxes, output_size, spatial_scale)
+    return PrRoIPool(images, size, scale, aligned)(x, corners)
 
 
 def ps_roi_align(input: Any, boxes: Any, output_size: Any, spatial_scale: float = 1.0, sampling_ratio: int = -1) -> Tensor:
@@ -292,10 +312,12 @@ def ps_roi_align(input: Any, boxes: Any, output_size: Any, spatial_scale: float 
     Raises ValueError when the channels are no multiple of h w.
     """
     op = "ps_roi_align"
-    x, _, _, (h, w) = _regions(op, input, boxes, output_size)
+    x, (h, w) = _feature_map(op, input), number_of_bins(op, output_size)
     if x.shape[1] % (h * w):
-        raise ValueError(f"{op}: input {x.shape} has {x.shape[1]} channels, which must be a multiple of the {h} x {w} bins")
-    y = roi_align(x, boxes, (h, w), spatial_scale, sampling_ratio, aligned=True)
+        raise ValueError(
+            f"{op}: input {x.shape} has {x.shape[1]} channels, which must be a multiple of the {h} x {w} bins = {h * w}"
+        )
+    y = _aligned(op, x, boxes, (h, w), spatial_scale, sampling_ratio, aligned=True, reduction="mean")
     y = y.reshape(y.shape[0], x.shape[1] // (h * w), h, w, h, w)
     p, q = np.arange(h)[:, None], np.arange(w)
     xp = xp_of(x.array)
@@ -303,21 +325,54 @@ def ps_roi_align(input: Any, boxes: Any, output_size: Any, spatial_scale: float 
     return y[:, :, p, q, p, q]
 
 
-def _regions(op: str, input: Any, boxes: Any, output_size: Any) -> tuple[Tensor, np.ndarray, Tensor, tuple[int, int]]:
-    """The checked arguments: features, the image of each box (on the host), boxes (K, 4), and the number of bins."""
-    x = as_tensor(op, "input", input)
-    need_ndim(op, "input", x, (4,), "(N, C, H, W)")
-    if 0 in x.shape[2:]:
-        raise ValueError(f"{op}: input has shape {x.shape}; the feature map (H, W) must not be empty")
-    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * 2
-    if len(sizes) != 2 or any(not isinstance(n, (int, np.integer)) or n < 1 for n in sizes):
-        raise ValueError(f"{op}: output_size {output_size} must be a positive int, or two of them (h, w)")
+def _regions(
+    op: str, input: Any, boxes: Any, output_size: Any, spatial_scale: Any
+) -> tuple[Tensor, np.ndarray, Tensor, tuple[int, int], float]:
+    """The checked arguments: features, the image of each box (on the host), boxes (K, 4), the number of bins, and the scale."""
+    x, size = _feature_map(op, input), number_of_bins(op, output_size)
+    scale = positive(op, "spatial_scale", spatial_scale)
     images, corners = _from_list(op, x, boxes) if isinstance(boxes, (list, tuple)) else _from_rows(op, x, boxes)
-    if not bool(xp_of(corners.array).isfinite(corners.array).all()):
-        bad = np.flatnonzero(~np.isfinite(to_numpy(corners.array)).all(axis=1))
-        row = int(bad[0])
-        raise ValueError(f"{op}: box {row} is {to_numpy(corners.array)[row].tolist()}; coordinates must be finite")
-    return x, images, corners, (int(sizes[0]), int(sizes[1]))
+    _check_corners(op, corners.array, scale)
+    return x, images, corners, size, scale
+
+
+def _feature_map(op: str, input: Any) -> Tensor:
+    x = as_tensor(op, "input", input)
+    need_float(op, input=x)
+    need_ndim(op, "input", x, (4,), "(N, C, H, W)")
+    if 0 in x.shape[1:]:
+        raise ValueError(f"{op}: input has shape {x.shape}; the feature map (C, H, W) must not be empty")
+    return x
+
+
+def number_of_bins(op: str, output_size: Any) -> tuple[int, int]:
+    """`output_size` as (h, w)."""
+    several, legal = isinstance(output_size, (tuple, list)), "a positive int, or two of them (h, w)"
+    sizes = tuple(output_size) if several else (output_size,) * 2
+    if len(sizes) != 2:
+        raise ValueError(f"{op}: output_size={shown(output_size)} has {len(sizes)} entries, but must be {legal}")
+    for n in sizes:
+        if integer(op, "output_size", n, meaning=legal) < 1:
+            raise ValueError(f"{op}: output_size={shown(output_size)} must be {legal}")
+    return int(sizes[0]), int(sizes[1])
+
+
+def _check_corners(op: str, corners: Array, scale: float) -> None:
+    """Raise ValueError for coordinates that are not finite or absurdly large, and warn where a box ends before it begins."""
+    finite = (abs(corners) < LARGEST / scale).all(axis=1)  # false for NaN
+    inverted = (corners[:, 2:] < corners[:, :2]).any(axis=1)
+    if bool((finite & ~inverted).all()):  # one answer from the GPU
+        return
+    rows, finite, inverted = to_numpy(corners), to_numpy(finite), to_numpy(inverted)
+    if not finite.all():
+        row = int(finite.argmin())
+        raise ValueError(f"{op}: box {row} is {rows[row].tolist()}; coordinates must be finite, and below {LARGEST} once scaled")
+    row = int(inverted.argmax())
+    warnings.warn(
+        f"{op}: box {row} is {rows[row].tolist()}, which ends before it begins; boxes are x1, y1, x2, y2: "
+        "ops.box_convert(boxes, 'xywh', 'xyxy') turns sizes into corners",
+        stacklevel=5,
+    )
 
 
 def _from_list(op: str, x: Tensor, boxes: Sequence[Any]) -> tuple[np.ndarray, Tensor]:

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from minivision.backend import Array, xp_of
+from minivision.backend import Array, to_numpy, xp_of
+
+MOST_SAMPLES = 2**23  # along one axis, over all boxes: an array of them takes 64 MB
 
 
 def hat(u: Array) -> Array:
     """1 at 0, falling linearly to 0 at -1 and 1."""
     return xp_of(u).maximum(1 - abs(u), 0)
-
-
-def hat_integral(u: Array) -> Array:
-    """The integral of the hat from -infinity to u: (1 + u)^2 / 2 up to 0, then 1 - (1 - u)^2 / 2 up to 1."""
-    u = xp_of(u).clip(u, -1, 1)
-    return 0.5 + u - 0.5 * u * abs(u)
 
 
 class BinSamples:
@@ -46,6 +42,12 @@ class BinSamples:
         size = size if aligned else xp.maximum(size, 1)
         count = xp.full(size.shape, sampling_ratio, low.dtype) if sampling_ratio > 0 else xp.maximum(xp.ceil(size / bins), 0)
         self.most = max(int(count.max()), 1) if count.size else 1
+        if count.size * bins * self.most > MOST_SAMPLES:
+            box = int(count.argmax())
+            raise ValueError(
+                f"roi_align: box {box} reaches over {float(size[box]):.4g} cells of a map of {length}, which takes {self.most} "
+                f"samples in each of its {bins} bins; clip the boxes with ops.clip_boxes_to_image, or give a sampling_ratio"
+            )
 
         # all (K, bins, g): one number per sample
         bin_size, g = (size / bins)[:, None, None], xp.maximum(count, 1)[:, None, None]
@@ -68,7 +70,8 @@ class BinSamples:
         if not self.average:
             return (hat(self.u[..., None] - k) * weight).reshape(boxes, self.bins * self.most, self.length)
         rows = xp.zeros((boxes, self.bins, self.length), self.u.dtype)
-        for i in range(self.most):
+        somewhere = self.valid.any(axis=(0, 1))  # long bins reach far beyond the map
+        for i in to_numpy(xp.flatnonzero(somewhere)):
             rows += hat(self.u[:, :, i, None] - k) * weight[:, :, i]
         return rows
 
@@ -89,10 +92,14 @@ class BinSamples:
 class BinIntegrals:
     """The bins of PrRoIPool along one axis: bin p lies between edges p and p + 1; edge p is (1 - t) low + t high, t = p / bins.
 
-    The weight of cell k is the mean of hat(u - k) over the bin a .. b: M = (F(b - k) - F(a - k)) / (b - a), F the integral of the
-    hat. Moving an edge compares what lies there with the mean:
+    The centres of the cells cut a bin into pieces. On a piece, between the centres k and k + 1, the surface is a straight line,
+    and its mean is its value in the middle u. So each piece is a sample of RoIAlign, weighted by its share of the bin's length:
 
-        dM/db = (hat(b - k) - M) / (b - a),  dM/da = (M - hat(a - k)) / (b - a)
+        weight_k = share (k + 1 - u),  weight_(k+1) = share (u - k)
+        d weight_k / du = -share,  d weight_(k+1) / du = +share,  du / dlow = scale (1 - t),  du / dhigh = scale t
+
+    The cuts stay where they are when the edges move, but the two lines agree there, so that takes nothing away. Cells -1 and
+    `length`, outside the map, are 0.
     """
 
     def __init__(self, low: Array, high: Array, bins: int, length: int, scale: float, aligned: bool):
@@ -101,24 +108,25 @@ class BinIntegrals:
         offset = 0.5 if aligned else 0.0
         start = low * scale - offset
         size = xp.maximum(high * scale - offset - start, 0)
-        self.t = xp.arange(bins + 1, dtype=low.dtype) / bins
-        edges = start[:, None] + self.t * size[:, None]
-        self.distance = edges[:, :, None] - xp.arange(length, dtype=low.dtype)  # (K, bins + 1, length)
-        width = (size / bins)[:, None, None]
-        self.per_width = xp.where(width > 0, 1 / xp.where(width > 0, width, xp.ones_like(width)), xp.zeros_like(width))
+
+        # (K, bins + 1) edges; then (K, bins, length + 1): one number per bin and piece
+        edges = start[:, None] + xp.arange(bins + 1, dtype=low.dtype) / bins * size[:, None]
+        left, right = edges[:, :-1, None], edges[:, 1:, None]
+        p, self.k = xp.arange(bins, dtype=low.dtype)[:, None], xp.arange(-1, length, dtype=low.dtype)
+        first, last = xp.maximum(left, self.k), xp.minimum(right, self.k + 1)
+        width = xp.where(right > left, right - left, xp.ones_like(left))
+        self.share = xp.maximum(last - first, 0) / width
+        self.u = (first + last) / 2
+        self.t = (p + xp.clip((self.u - left) / width, 0, 1)) / bins
 
     def matrix(self) -> Array:
         """(K, bins, length)"""
-        area = hat_integral(self.distance)
-        self.mean = (area[:, 1:] - area[:, :-1]) * self.per_width
-        return self.mean
+        before, after = self.share * (self.k + 1 - self.u), self.share * (self.u - self.k)  # for the cells k and k + 1
+        return before[..., 1:] + after[..., :-1]
 
     def pull(self, gradient: Array) -> tuple[Array, Array]:
         """The gradients to low and high (K,), from that of the matrix."""
         xp = xp_of(gradient)
-        height = hat(self.distance)
-        gradient = gradient * self.per_width
-        edge = xp.zeros(self.distance.shape[:2], gradient.dtype)
-        edge[:, 1:] += (gradient * (height[:, 1:] - self.mean)).sum(axis=2)
-        edge[:, :-1] += (gradient * (self.mean - height[:, :-1])).sum(axis=2)
-        return (edge * (1 - self.t)).sum(axis=1) * self.scale, (edge * self.t).sum(axis=1) * self.scale
+        framed = xp.pad(gradient, ((0, 0), (0, 0), (1, 1)))  # the cells outside
+        du = (framed[..., 1:] - framed[..., :-1]) * (self.share * self.scale)
+        return (du * (1 - self.t)).sum(axis=(1, 2)), (du * self.t).sum(axis=(1, 2))

@@ -10,7 +10,7 @@ import numpy as np
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, scatter_add, xp_of
 from minivision.functions.gathering import places
-from minivision.functions.operands import as_tensor, axis, promoted
+from minivision.functions.operands import as_tensor, axis, check_flags, in_dtype, promoted
 from minivision.functions.reduction import ValuesIndices
 from minivision.functions.shape import reshape
 
@@ -167,7 +167,7 @@ class LogCumSumExp(_Scan):
 
 def _scanned(op: str, function: type[_Scan], x: Tensor, dim: int) -> Any:
     """The scan along `dim`; a number is a vector of length 1, and an empty tensor stays as it is."""
-    along = axis(op, dim, x.ndim)
+    along = axis(op, dim, x.shape)
     y = function(along)(x if x.ndim else reshape(x, 1))
     if x.ndim:
         return y
@@ -177,7 +177,7 @@ def _scanned(op: str, function: type[_Scan], x: Tensor, dim: int) -> Any:
 def _summable(op: str, input: Any, dtype: Any) -> Tensor:
     """The input in `dtype`; integers and bools become int64 when none is given."""
     x = as_tensor(op, "input", input)
-    return x.to(dtype) if dtype is not None else x if x.is_floating_point() else x.to(np.int64)
+    return in_dtype(op, x, dtype) if dtype is not None else x if x.is_floating_point() else x.to(np.int64)
 
 
 def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
@@ -208,7 +208,10 @@ def logcumsumexp(input: Any, dim: int) -> Tensor:
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The product of all elements, or along `dim`; the gradient is right for zeros too."""
     x = _summable("prod", input, dtype)
-    along = 0 if dim is None else axis("prod", dim, x.ndim)
+    check_flags("prod", keepdim=keepdim)
+    if keepdim and dim is None:
+        raise TypeError("prod: keepdim=True is for prod(input, dim), but no dim is given; leave keepdim away")
+    along = 0 if dim is None else axis("prod", dim, x.shape)
     y = Prod(along)(reshape(x, -1) if dim is None or not x.ndim else x)
     if dim is None or not x.ndim:
         return reshape(y, (1,) * x.ndim if keepdim else ())

@@ -7,8 +7,8 @@ from typing import Any
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
 from minivision.functions.activation import log_softmax, softmax
-from minivision.functions.loss import class_labels, negative_log_likelihood, reduced
-from minivision.functions.operands import as_tensor, need_float, need_same_device
+from minivision.functions.loss import check_reduction, class_labels, negative_log_likelihood, reduced
+from minivision.functions.operands import as_tensor, integer, need_float, need_same_device, not_negative, number
 
 
 class Focal(Function):
@@ -49,10 +49,14 @@ def focal_loss(
     x, t = as_tensor(op, "input", input), as_tensor(op, "target", target)
     need_float(op, input=x)
     need_same_device(op, input=x, target=t)
+    check_reduction(op, reduction)
+    gamma = number(op, "gamma", gamma)
     if gamma < 0:
         raise ValueError(f"{op}: gamma={gamma} must not be negative; 0 gives cross_entropy, 2 is the paper's")
     if x.ndim == 0:
         raise ValueError(f"{op}: input is a single number; scores need a class axis: (N, C) or (N, C, H, W)")
+    if t.is_floating_point():
+        raise TypeError(f"{op}: target is {t.dtype} {t.shape}, but must hold integer labels; convert it with .long()")
     log_p = log_softmax(x, dim=min(x.ndim - 1, 1))
     return negative_log_likelihood(op, Focal(gamma)(log_p), t, weight, ignore_index, reduction)
 
@@ -78,7 +82,11 @@ def dice_loss(input: Any, target: Any, ignore_index: int = -100, smooth: float =
     need_same_device(op, input=x, target=t)
     if x.ndim < 2:
         raise ValueError(f"{op}: input has shape {x.shape}, but scores need a batch and a class axis: (N, C) or (N, C, H, W)")
-    labels = class_labels(op, x, t, ignore_index)
+    if t.is_floating_point():
+        raise TypeError(f"{op}: target is {t.dtype} {t.shape}, but must hold integer labels; convert it with .long()")
+    check_reduction(op, reduction)
+    smooth = not_negative(op, "smooth", smooth)
+    labels = class_labels(op, x, t, integer(op, "ignore_index", ignore_index))
     xp = xp_of(labels)
     classes = xp.arange(x.shape[1]).reshape(-1, *(1,) * (x.ndim - 2))
     one_hot = Tensor._wrap((xp.expand_dims(labels, 1) == classes).astype(x.dtype))  # (N, C, *size), 0 where ignored

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minivision.autograd import Tensor
-from minivision.functions.operands import as_tensor
+from minivision.functions.operands import as_tensor, integer
 
 
 def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
@@ -15,9 +15,8 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
     al., Real-time super-resolution with a sub-pixel convolutional network (arXiv:1609.05158).
     Raises ValueError unless the channels are a multiple of r^2.
     """
-    op, r = "pixel_shuffle", upscale_factor
-    x = _image(op, input)
-    _need_positive(op, "upscale_factor", r)
+    op = "pixel_shuffle"
+    x, r = _image(op, input), integer(op, "upscale_factor", upscale_factor, minimum=1)
     *batch, channels, height, width = x.shape
     if channels % (r * r):
         raise ValueError(
@@ -35,9 +34,8 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
 
     Raises ValueError unless height and width are multiples of r.
     """
-    op, r = "pixel_unshuffle", downscale_factor
-    x = _image(op, input)
-    _need_positive(op, "downscale_factor", r)
+    op = "pixel_unshuffle"
+    x, r = _image(op, input), integer(op, "downscale_factor", downscale_factor, minimum=1)
     *batch, channels, height, width = x.shape
     if height % r or width % r:
         raise ValueError(f"{op}: input {x.shape} has size {height} x {width}, which is no multiple of downscale_factor = {r}")
@@ -54,8 +52,7 @@ def channel_shuffle(input: Any, groups: int) -> Tensor:
     Zhang et al., ShuffleNet (arXiv:1707.01083). Raises ValueError unless `groups` divides C.
     """
     op = "channel_shuffle"
-    x = as_tensor(op, "input", input)
-    _need_positive(op, "groups", groups)
+    x, groups = as_tensor(op, "input", input), integer(op, "groups", groups, minimum=1)
     if x.ndim < 3:
         raise ValueError(f"{op}: input has shape {x.shape}, but must be (N, C, *) with at least one spatial axis")
     if x.shape[1] % groups:
@@ -68,8 +65,3 @@ def _image(op: str, input: Any) -> Tensor:
     if x.ndim < 3:
         raise ValueError(f"{op}: input has shape {x.shape}, but must be (*, C, H, W)")
     return x
-
-
-def _need_positive(op: str, name: str, value: Any) -> None:
-    if not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"{op}: {name}={value!r} must be a positive int")

@@ -7,9 +7,9 @@ from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.activation import Sigmoid, sigmoid, softmax
+from minivision.functions.activation import Sigmoid, Softmax, normalized, sigmoid
 from minivision.functions.error_function import error_function
-from minivision.functions.operands import axis, float_tensor
+from minivision.functions.operands import axis, check_choice, float_tensor, number, promoted
 from minivision.functions.shape import split
 
 
@@ -113,6 +113,32 @@ class LogSigmoid(Function):
         return dy * Sigmoid().forward(-self.x)
 
 
+class Logit(Function):
+    """y = ln(x / (1 - x)), the inverse of the sigmoid;  dx = dy / (x (1 - x))
+
+    With eps, x is first limited to eps .. 1 - eps, outside which dx = 0. Without it, there is no derivative outside 0 .. 1: NaN.
+    """
+
+    def __init__(self, eps: float | None = None):
+        self.eps = eps
+
+    def forward(self, x: Array) -> Array:
+        xp = xp_of(x)
+        if self.eps is None:
+            self.x, self.inside = x, (x >= 0) & (x <= 1)
+        else:
+            self.x = xp.minimum(xp.maximum(x, self.eps), 1 - self.eps)
+            self.inside = (x >= self.eps) & (x <= 1 - self.eps)
+        return xp.log(self.x / (1 - self.x))
+
+    def backward(self, dy: Array) -> Array:
+        outside = xp_of(dy).full_like(dy, float("nan") if self.eps is None else 0)
+        return xp_of(dy).where(self.inside, dy / (self.x * (1 - self.x)), outside)
+
+    def decisions(self) -> dict[str, Array]:
+        return {"inside": self.inside}
+
+
 class Softsign(Function):
     """y = x / (1 + |x|);  dx = dy / (1 + |x|)^2"""
 
@@ -143,7 +169,7 @@ def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
     `inplace` is accepted for PyTorch's sake and changes nothing, here and below.
     """
-    return ELU(alpha)(float_tensor("elu", "input", input))
+    return ELU(number("elu", "alpha", alpha))(float_tensor("elu", "input", input))
 
 
 def selu(input: Any, inplace: bool = False) -> Tensor:
@@ -156,6 +182,7 @@ def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
     Raises ValueError for alpha = 0.
     """
+    alpha = number("celu", "alpha", alpha)
     if alpha == 0:
         raise ValueError("celu: alpha=0 divides the input; use a positive alpha, or relu, its limit")
     return ELU(alpha, 1.0, 1 / alpha)(float_tensor("celu", "input", input))
@@ -166,8 +193,7 @@ def gelu(input: Any, approximate: str = "none") -> Tensor:
 
     `approximate` is "none" (exact, with the error function) or "tanh" (the paper's approximation). ValueError for others.
     """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f"gelu: approximate={approximate!r} is unknown; use 'none' or 'tanh'")
+    check_choice("gelu", "approximate", approximate, ("none", "tanh"))
     return (GELU if approximate == "none" else TanhGELU)()(float_tensor("gelu", "input", input))
 
 
@@ -183,6 +209,7 @@ def mish(input: Any, inplace: bool = False) -> Tensor:
 
 def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Tensor:
     """ln(1 + e^(beta input)) / beta, a smooth ReLU; the input itself where beta * input exceeds `threshold`."""
+    beta, threshold = number("softplus", "beta", beta), number("softplus", "threshold", threshold, infinite=True)
     if beta == 0:
         raise ValueError("softplus: beta=0 divides the result; use a positive beta")
     return Softplus(beta, threshold)(float_tensor("softplus", "input", input))
@@ -191,6 +218,15 @@ def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Tensor:
 def logsigmoid(input: Any) -> Tensor:
     """The logarithm of the sigmoid, computed without taking the logarithm of a small number."""
     return LogSigmoid()(float_tensor("logsigmoid", "input", input))
+
+
+def logit(input: Any, eps: float | None = None) -> Tensor:
+    """ln(input / (1 - input)): the score whose sigmoid `input` is. With eps, the input is first limited to eps .. 1 - eps."""
+    if eps is not None:
+        eps = number("logit", "eps", eps)
+        if not 0 <= eps <= 0.5:
+            raise ValueError(f"logit: eps={eps} limits the input to eps .. 1 - eps and must lie in [0, 0.5]")
+    return Logit(eps)(promoted("logit", input))
 
 
 def softsign(input: Any) -> Tensor:
@@ -206,7 +242,7 @@ def tanhshrink(input: Any) -> Tensor:
 def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """The softmax of -input along `dim`: the smallest value gets the largest weight. `_stacklevel` plays no part."""
     x = float_tensor("softmin", "input", input)
-    return softmax(-x, None if dim is None else axis("softmin", dim, x.ndim), dtype=dtype)
+    return normalized("softmin", Softmax, -x, dim, dtype)
 
 
 def glu(input: Any, dim: int = -1) -> Tensor:
@@ -215,9 +251,9 @@ def glu(input: Any, dim: int = -1) -> Tensor:
     Raises ValueError when the axis has an odd length, or the input no axis.
     """
     x = float_tensor("glu", "input", input)
-    along = axis("glu", dim, x.ndim)
+    along = axis("glu", dim, x.shape)
     if x.ndim == 0 or x.shape[along] % 2:
-        raise ValueError(f"glu: input has shape {x.shape}, but axis {dim} must have an even length to be cut in halves")
+        raise ValueError(f"glu: input has shape {x.shape}, but axis dim={dim} must have an even length to be cut in halves")
     half = x.shape[along] // 2
     values, gates = split(x, [half, half], along)
     return values * sigmoid(gates)

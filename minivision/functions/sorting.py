@@ -9,7 +9,7 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.operands import as_tensor, axis
+from minivision.functions.operands import as_tensor, axis, check_flags, integer, need_numbers
 from minivision.functions.reduction import ValuesIndices
 from minivision.functions.shape import reshape
 
@@ -100,10 +100,13 @@ class Median(Function):
     """y = the middle value of all, of two the smaller;  values that equal it share the gradient evenly"""
 
     def forward(self, x: Array) -> Array:
-        y, _ = MedianAlong(0).forward(x.reshape(-1))
-        y = y.reshape(())
+        y = self.middle(x.reshape(-1)).reshape(())
         self.winner = (x == y) | ((x != x) & (y != y))
         return y
+
+    def middle(self, x: Array) -> Array:
+        """The middle value of a vector, as (1,)."""
+        return MedianAlong(0).forward(x)[0]
 
     def backward(self, dy: Array) -> Array:
         return self.winner * (dy / self.winner.sum().astype(dy.dtype))
@@ -117,7 +120,8 @@ class Median(Function):
 
 def _selected(op: str, make: Callable[[int], _Selection], x: Tensor, dim: int, keepdim: bool = True) -> ValuesIndices:
     """(values, indices) of the selection that `make` answers for the axis; a number counts as a vector of length 1."""
-    along = axis(op, dim, x.ndim)
+    along = axis(op, dim, x.shape)
+    check_flags(op, keepdim=keepdim)
     pair = make(along)(x if x.ndim else reshape(x, 1))
     if not x.ndim:
         return ValuesIndices(*(reshape(y, ()) for y in pair))
@@ -125,22 +129,28 @@ def _selected(op: str, make: Callable[[int], _Selection], x: Tensor, dim: int, k
 
 
 def _length(op: str, x: Tensor, dim: int) -> int:
-    return (x.shape or (1,))[axis(op, dim, x.ndim)]
+    return (x.shape or (1,))[axis(op, dim, x.shape)]
 
 
 def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool = False) -> ValuesIndices:
     """(values, indices) in ascending or descending order along `dim`. Equal values keep their order; NaN is the largest."""
-    return _selected("sort", lambda along: Sort(along, descending), as_tensor("sort", "input", input), dim)
+    return _sorted("sort", input, dim, descending, stable)
+
+
+def _sorted(op: str, input: Any, dim: int, descending: bool = False, stable: bool = False) -> ValuesIndices:
+    x = as_tensor(op, "input", input)
+    check_flags(op, descending=descending, stable=stable)
+    return _selected(op, lambda along: Sort(along, descending), x, dim)
 
 
 def argsort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
     """The indices that `sort` answers."""
-    return sort(input, dim, descending).indices
+    return _sorted("argsort", input, dim, descending, stable).indices
 
 
 def msort(input: Any) -> Tensor:
     """`input` in ascending order along its first axis."""
-    return sort(input, 0).values
+    return _sorted("msort", input, 0).values
 
 
 def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesIndices:
@@ -149,18 +159,23 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     Raises ValueError when there are fewer than k.
     """
     x = as_tensor("topk", "input", input)
-    if not 0 <= k <= _length("topk", x, dim):
-        raise ValueError(f"topk: k={k} is out of range for axis {dim} of {x.shape}; legal are 0 .. {_length('topk', x, dim)}")
-    return _selected("topk", lambda along: TopK(along, k, largest), x, dim)
+    need_numbers("topk", input=x)
+    check_flags("topk", largest=largest, sorted=sorted)
+    count, n = integer("topk", "k", k), _length("topk", x, dim)
+    if not 0 <= count <= n:
+        raise ValueError(f"topk: k={count} is out of range for dim {dim} of input {x.shape}, of length {n}; legal are 0 .. {n}")
+    return _selected("topk", lambda along: TopK(along, count, largest), x, dim)
 
 
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> ValuesIndices:
     """(values, indices) of the k-th smallest along `dim`, counted from 1."""
     x = as_tensor("kthvalue", "input", input)
-    n = _length("kthvalue", x, dim)
-    if not 1 <= k <= n:
-        raise ValueError(f"kthvalue: k={k} is out of range for axis {dim} of {x.shape}; legal are 1 .. {n}")
-    return _selected("kthvalue", lambda along: KthValue(along, k), x, dim, keepdim)
+    need_numbers("kthvalue", input=x)
+    rank, n = integer("kthvalue", "k", k), _length("kthvalue", x, dim)
+    if not 1 <= rank <= n:
+        legal = f"k counts from 1, so legal are 1 .. {n}" if n else "nothing has no k-th smallest value"
+        raise ValueError(f"kthvalue: k={rank} is out of range for dim {dim} of input {x.shape}, of length {n}; {legal}")
+    return _selected("kthvalue", lambda along: KthValue(along, rank), x, dim, keepdim)
 
 
 def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -169,10 +184,16 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     Without `dim`, values that tie share the gradient; along `dim` one of them takes it.
     """
     x = as_tensor("median", "input", input)
+    need_numbers("median", input=x)
     if dim is None:
+        check_flags("median", keepdim=keepdim)
+        if keepdim:
+            raise TypeError("median: keepdim=True is for median(input, dim), but no dim is given; leave keepdim away")
+        if not x.numel() and not x.is_floating_point():
+            raise ValueError(f"median: input of shape {x.shape} has no elements, and {x.dtype} has no NaN to say so")
         if not x.numel():
             return Tensor._wrap(xp_of(x.array).full((), float("nan"), x.dtype))
         return Median()(x)
     if not _length("median", x, dim):
-        raise IndexError(f"median: axis {dim} of input {x.shape} has no elements, and nothing has no median")
+        raise IndexError(f"median: dim {dim} of input {x.shape} has no elements, and nothing has no median")
     return _selected("median", MedianAlong, x, dim, keepdim)

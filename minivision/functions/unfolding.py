@@ -17,7 +17,7 @@ from minivision.backend import Array, xp_of
 from minivision.functions.convolution.faces import tap_slices, window_rows
 from minivision.functions.convolution.geometry import Window, output_size, per_axis, sliding_window
 from minivision.functions.layout import channels_first, channels_last, padded, unpadded_region
-from minivision.functions.operands import as_tensor, axis, need_float
+from minivision.functions.operands import as_tensor, axis, integer, need_float
 
 
 class Unfold(Function):
@@ -90,7 +90,10 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
     x = as_tensor(op, "input", input)
     need_float(op, input=x)
     if x.ndim not in (3, 4) or 0 in x.shape[-3:]:
-        raise ValueError(f"{op}: input has shape {x.shape}, but must be (N, C, H, W), or (C, H, W) for a single image")
+        raise ValueError(
+            f"{op}: input has shape {x.shape}, but must be (N, C, H, W), or (C, H, W) for a single image, with at least one "
+            "channel and one pixel"
+        )
     kernel = per_axis(op, "kernel_size", kernel_size, 2, minimum=1)
     window = sliding_window(op, kernel, stride, per_axis(op, "padding", padding, 2), dilation)
     output_size(op, x.shape[-2:], kernel, window)
@@ -116,7 +119,9 @@ def fold(input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padd
     x = as_tensor(op, "input", input)
     need_float(op, input=x)
     if x.ndim not in (2, 3) or 0 in x.shape[-2:]:
-        raise ValueError(f"{op}: input has shape {x.shape}, but must be (N, C kh kw, L), or (C kh kw, L) for a single image")
+        raise ValueError(
+            f"{op}: input has shape {x.shape}, but must be (N, C kh kw, L), or (C kh kw, L) for a single image, not empty"
+        )
     size = per_axis(op, "output_size", output_size, 2, minimum=1)
     kernel = per_axis(op, "kernel_size", kernel_size, 2, minimum=1)
     window = sliding_window(op, kernel, stride, per_axis(op, "padding", padding, 2), dilation)
@@ -137,7 +142,8 @@ def _check_columns(op: str, shape: Sequence[int], size: Sequence[int], kernel: S
     if columns != math.prod(out):
         raise ValueError(
             f"{op}: input {tuple(shape)} has {columns} columns, but a kernel {tuple(kernel)} has {out[0]} * {out[1]} = "
-            f"{math.prod(out)} positions in output_size {tuple(size)} with these arguments"
+            f"{math.prod(out)} positions in output_size {tuple(size)} with these arguments; give those of the unfold, and the "
+            "size of its input"
         )
 
 
@@ -147,12 +153,13 @@ def tensor_unfold(input: Any, dimension: int, size: int, step: int) -> Tensor:
     (..., L, ...) -> (..., (L - size) // step + 1, ..., size). Unlike PyTorch's it is a copy, not a view.
     Raises ValueError for a section longer than the axis, and for a step that is not positive.
     """
-    op = "unfold"
+    op = "Tensor.unfold"
     x = as_tensor(op, "input", input)
-    along = axis(op, dimension, x.ndim)
+    along = axis(op, dimension, x.shape, "dimension")
     length = x.shape[along] if x.ndim else 1
-    if not 0 <= size <= length or step < 1:
-        raise ValueError(f"{op}: size={size}, step={step}: sections must fit into axis {along} of {x.shape}, step be positive")
+    size, step = integer(op, "size", size, minimum=0), integer(op, "step", step, minimum=1)
+    if size > length:
+        raise ValueError(f"{op}: sections of size={size} do not fit into axis {along} of {x.shape}, which has length {length}")
     if x.ndim == 0:
         return x.reshape(1)[:size]
     taken = np.arange(0, length - size + 1, step)[:, None] + np.arange(size)

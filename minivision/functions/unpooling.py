@@ -9,8 +9,8 @@ from typing import Any
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
 from minivision.functions.convolution.geometry import axis_name, per_axis
-from minivision.functions.operands import index_array, need_same_device
-from minivision.functions.pooling import pool_input
+from minivision.functions.operands import as_tensor, integers, need_same_device
+from minivision.functions.pooling import left_out, pool_input
 
 
 class MaxUnpool(Function):
@@ -78,24 +78,34 @@ def _max_unpool(
     op: str, ndim: int, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Sequence[int] | None
 ) -> Tensor:
     x, single = pool_input(op, ndim, input)
-    need_same_device(op, input=x, indices=indices)
-    where = index_array(indices)
+    places = as_tensor(op, "indices", indices)
+    need_same_device(op, input=x, indices=places)
+    where = places.array
     pool = f"max_pool{ndim}d"
     if where.dtype.kind not in "iu":
         raise TypeError(f"{op}: indices are {where.dtype}, but must be integers from {pool}(..., return_indices=True)")
-    if single:
+    if single and where.ndim == ndim + 1:
         where = where[None]
     if where.shape != x.shape:
-        raise ValueError(f"{op}: indices have shape {where.shape}, but input has {x.shape}; both come from one {pool}")
+        shapes = f"indices have shape {places.shape}, but input has {x.shape[1:] if single else x.shape}"
+        raise ValueError(f"{op}: {shapes}; both come from one {pool}(..., return_indices=True)")
     kernel = per_axis(op, "kernel_size", kernel_size, ndim, minimum=1)
-    strides = kernel if stride in (None, (), []) else per_axis(op, "stride", stride, ndim, minimum=1)
+    strides = kernel if left_out(stride) else per_axis(op, "stride", stride, ndim, minimum=1)
     pads = per_axis(op, "padding", padding, ndim)
     default = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[2:], strides, pads, kernel, strict=True))
-    size = default if output_size is None else _checked_size(op, output_size, default, strides, x.shape)
+    if 0 in x.shape[2:] or (output_size is None and min(default) < 1):
+        raise ValueError(
+            f"{op}: the output would have size {default} = (n - 1) stride - 2 padding + kernel_size, but every length must be at "
+            f"least 1; input is {places.shape}, kernel_size {kernel}, stride {strides}, padding {pads}"
+        )
+    size = default if output_size is None else _checked_size(op, output_size, default, strides, places.shape)
     plane = math.prod(size)
     if where.size and (int(where.min()) < 0 or int(where.max()) >= plane):
         worst = int(where.max()) if int(where.max()) >= plane else int(where.min())
-        raise ValueError(f"{op}: index {worst} lies outside the output plane {size} of {plane} positions; pass the output_size")
+        raise ValueError(
+            f"{op}: index {worst} lies outside the output plane {size} of {plane} positions; pass the size before pooling as "
+            "output_size"
+        )
     y = MaxUnpool(where, size)(x)
     return y.squeeze(0) if single else y
 
@@ -104,13 +114,15 @@ def _checked_size(
     op: str, output_size: Sequence[int], default: Sequence[int], strides: Sequence[int], shape: Sequence[int]
 ) -> tuple[int, ...]:
     ndim = len(default)
-    size = tuple(int(n) for n in tuple(output_size)[-ndim:])
-    if len(size) != ndim or len(output_size) > ndim + 2:
-        raise ValueError(f"{op}: output_size {tuple(output_size)} must have {ndim} lengths, or be the whole shape before pooling")
+    legal = f"{ndim} lengths, or the whole shape before pooling"
+    given = integers(op, "output_size", output_size, legal)
+    if len(given) not in (ndim, len(shape)):
+        raise ValueError(f"{op}: output_size={given} must be {legal}")
+    size = given[-ndim:]
     for axis, (n, d, s) in enumerate(zip(size, default, strides, strict=True)):
         if not d - s < n < d + s:
             raise ValueError(
                 f"{op}: output_size {n} along {axis_name(axis, ndim)} is outside [{d - s + 1}, {d + s - 1}], the sizes that "
-                f"pool to {shape[2 + axis]}"
+                f"pool to {shape[axis - ndim]}"
             )
     return size

@@ -15,17 +15,17 @@ from minivision.backend import Array, xp_of
 from minivision.functions.adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from minivision.functions.axis_matrix import (
     AxisMatrix,
-    antialiased_matrix,
-    cubic_matrix,
+    antialiased_weights,
+    cubic_weights,
     keys_kernel,
-    linear_matrix,
-    nearest_exact_matrix,
-    nearest_matrix,
+    linear_weights,
+    nearest_exact_weights,
+    nearest_weights,
     triangle_kernel,
 )
 from minivision.functions.convolution.geometry import per_axis
 from minivision.functions.layout import channels_first, channels_last
-from minivision.functions.operands import as_tensor, need_float
+from minivision.functions.operands import LARGEST, as_tensor, check_choice, check_flags, integer, need_float, positive, shown
 
 
 class Interpolate(Function):
@@ -108,34 +108,50 @@ def interpolate(
     Raises ValueError for an unknown mode, one that does not fit the number of axes or the other arguments, and for both or
     neither of size and factor.
     """
-    op = "interpolate"
+    return _resized("interpolate", input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
+
+
+def _resized(
+    op: str, input: Any, size: Any, scale_factor: Any, mode: str = "nearest", align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None, antialias: bool = False,
+) -> Tensor:  # fmt: skip
     x = as_tensor(op, "input", input)
     need_float(op, input=x)
     spatial = x.ndim - 2
     if spatial not in (1, 2, 3):
-        raise ValueError(f"{op}: input has shape {x.shape}, but must be (N, C, L), (N, C, H, W) or (N, C, D, H, W)")
-    kind = _kind_of_mode(mode, x.shape)
+        way_out = "; for a bare image (H, W), input[None, None]" if x.ndim == 2 else ""
+        raise ValueError(f"{op}: input has shape {x.shape}, but must be (N, C, L), (N, C, H, W) or (N, C, D, H, W){way_out}")
+    kind = _kind_of_mode(op, mode, x.shape)
+    given = {"align_corners": align_corners, "recompute_scale_factor": recompute_scale_factor, "antialias": antialias}
+    check_flags(op, **{name: value for name, value in given.items() if value is not None})
     if align_corners is not None and kind in ("nearest", "nearest-exact", "area"):
         raise ValueError(f"{op}: align_corners means nothing with mode={mode!r}; leave it out")
     if antialias and mode not in ("bilinear", "bicubic"):
         raise ValueError(f"{op}: antialias is for mode='bilinear' and mode='bicubic', not {mode!r}; leave it out")
     if (size is None) == (scale_factor is None):
-        raise ValueError(f"{op}: give either size or scale_factor (got size={size}, scale_factor={scale_factor})")
+        raise ValueError(f"{op}: give either size or scale_factor (got size={shown(size)}, scale_factor={shown(scale_factor)})")
     if size is not None and recompute_scale_factor:
-        raise ValueError(f"{op}: recompute_scale_factor means nothing with size={size}; give scale_factor, or leave it out")
+        raise ValueError(
+            f"{op}: recompute_scale_factor means nothing with size={shown(size)}; give scale_factor, or leave it out"
+        )
 
     lengths = x.shape[2:]
     scales: Sequence[float | None]
     if size is not None:
-        out = _one_per_axis(op, "size", size, spatial)
+        entries = _one_per_axis(op, "size", size, x.shape, "int")
+        out = tuple(integer(op, name, n, minimum=1) for name, n in entries)
         scales = [None] * spatial
     else:
-        factors = _one_per_axis(op, "scale_factor", scale_factor, spatial)
+        entries = _one_per_axis(op, "scale_factor", scale_factor, x.shape, "number")
+        factors = [positive(op, name, f) for name, f in entries]
         out = tuple(math.floor(n * f) for n, f in zip(lengths, factors, strict=True))
         scales = [None] * spatial if recompute_scale_factor else [float(f) for f in factors]
-    out = tuple(int(n) for n in out)
-    if min(out) < 1 or min(lengths) < 1:
-        raise ValueError(f"{op}: cannot resize {tuple(lengths)} to {tuple(out)}; every length must be at least 1")
+    if min(out) < 1 or max(out) > LARGEST or min(x.shape[1:]) < 1:
+        cause = "" if size is not None else f" by scale_factor={shown(scale_factor)}"
+        limit = f"at most {LARGEST}" if max(out) > LARGEST else "at least 1"
+        raise ValueError(
+            f"{op}: cannot resize {tuple(lengths)} to {out}{cause}; every length must be {limit}, and input is {x.shape}"
+        )
     if kind == "area":
         return AREA[spatial](x, out)
     kind = f"smooth {kind}" if antialias else kind
@@ -146,17 +162,17 @@ def upsample(
     input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
 ) -> Tensor:
     """The older name of `interpolate`."""
-    return interpolate(input, size, scale_factor, mode, align_corners)
+    return _resized("upsample", input, size, scale_factor, mode, align_corners)
 
 
 def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` with mode="nearest"."""
-    return interpolate(input, size, scale_factor)
+    return _resized("upsample_nearest", input, size, scale_factor)
 
 
 def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` with mode="bilinear" and align_corners=True, which the shorter name always meant in PyTorch."""
-    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
+    return _resized("upsample_bilinear", input, size, scale_factor, mode="bilinear", align_corners=True)
 
 
 def bed_of_nails(input: Any, scale_factor: int | Sequence[int]) -> Tensor:
@@ -174,15 +190,14 @@ def bed_of_nails(input: Any, scale_factor: int | Sequence[int]) -> Tensor:
     return BedOfNails(per_axis(op, "scale_factor", scale_factor, x.ndim - 2, minimum=1))(x)
 
 
-def _kind_of_mode(mode: str, shape: Sequence[int]) -> str:
-    if mode not in MODES:
-        raise ValueError(f"interpolate: mode={mode!r} is unknown; use one of {', '.join(map(repr, MODES))}")
+def _kind_of_mode(op: str, mode: str, shape: Sequence[int]) -> str:
+    check_choice(op, "mode", mode, MODES)
     kind, axes = MODES[mode]
     spatial = len(shape) - 2
     if axes not in (None, spatial):
         fitting = next(name for name, (_, n) in MODES.items() if n == spatial)
         raise ValueError(
-            f"interpolate: mode={mode!r} is for {axes} spatial axes, but input {tuple(shape)} has {spatial}; use {fitting!r}"
+            f"{op}: mode={mode!r} is for {axes} spatial axes, but input {tuple(shape)} has {spatial}; use {fitting!r}"
         )
     return kind
 
@@ -190,18 +205,25 @@ def _kind_of_mode(mode: str, shape: Sequence[int]) -> str:
 @functools.lru_cache(maxsize=256)
 def _matrix(kind: str, size: int, out: int, align_corners: bool, scale: float | None) -> AxisMatrix:
     if kind == "nearest":
-        return nearest_matrix(size, out, scale)
+        return nearest_weights(size, out, scale)
     if kind == "nearest-exact":
-        return nearest_exact_matrix(size, out, scale)
+        return nearest_exact_weights(size, out, scale)
     if kind == "smooth linear":
-        return antialiased_matrix(size, out, triangle_kernel, 1, align_corners, scale)
+        return antialiased_weights(size, out, triangle_kernel, 1, align_corners, scale)
     if kind == "smooth cubic":
-        return antialiased_matrix(size, out, functools.partial(keys_kernel, a=-0.5), 2, align_corners, scale)
-    return (linear_matrix if kind == "linear" else cubic_matrix)(size, out, align_corners, scale)
+        return antialiased_weights(size, out, functools.partial(keys_kernel, a=-0.5), 2, align_corners, scale)
+    return (linear_weights if kind == "linear" else cubic_weights)(size, out, align_corners, scale)
 
 
-def _one_per_axis(op: str, name: str, value: Any, axes: int) -> tuple[Any, ...]:
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
-    if len(values) != axes:
-        raise ValueError(f"{op}: {name}={value} must be a number or {axes} numbers, one for each spatial axis")
-    return values
+def _one_per_axis(op: str, name: str, value: Any, shape: Sequence[int], kind: str) -> list[tuple[str, Any]]:
+    """The value for each spatial axis, and what a message calls it."""
+    axes = len(shape) - 2
+    if not isinstance(value, (tuple, list)):
+        return [(name, value)] * axes
+    if len(value) != axes:
+        raise ValueError(
+            f"{op}: {name}={shown(value)} has {len(value)} entries, but input {tuple(shape)} has {axes} spatial "
+            f"{'axis' if axes == 1 else 'axes'}: one {kind}, or {axes} of them"
+            f"{'; for a single image (C, H, W), input.unsqueeze(0)' if len(value) == axes + 1 else ''}"
+        )
+    return [(f"{name}[{i}]", v) for i, v in enumerate(value)]

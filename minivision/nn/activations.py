@@ -6,6 +6,7 @@ from typing import Any
 
 from minivision.autograd import Tensor
 from minivision.functions.creation import full
+from minivision.functions.operands import as_tensor, check_choice, integer, number
 from minivision.nn import functional as F
 from minivision.nn.module import Module
 from minivision.nn.parameter import Parameter
@@ -39,7 +40,7 @@ class ELU(_Activation):
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False):
         super().__init__()
-        self.alpha, self.inplace = alpha, inplace
+        self.alpha, self.inplace = number(type(self).__name__, "alpha", alpha), inplace
 
 
 class CELU(ELU):
@@ -61,6 +62,7 @@ class GELU(_Activation):
 
     def __init__(self, approximate: str = "none"):
         super().__init__()
+        check_choice("GELU", "approximate", approximate, ("none", "tanh"))
         self.approximate = approximate
 
 
@@ -83,7 +85,7 @@ class Softplus(_Activation):
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0):
         super().__init__()
-        self.beta, self.threshold = beta, threshold
+        self.beta, self.threshold = number("Softplus", "beta", beta), number("Softplus", "threshold", threshold, infinite=True)
 
 
 class Softsign(_Activation):
@@ -111,6 +113,8 @@ class Hardtanh(_Activation):
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False):
         super().__init__()
+        name = type(self).__name__
+        min_val, max_val = number(name, "min_val", min_val, infinite=True), number(name, "max_val", max_val, infinite=True)
         if min_val >= max_val:
             raise ValueError(f"{type(self).__name__}: min_val={min_val} must be less than max_val={max_val}")
         self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
@@ -142,7 +146,7 @@ class Hardshrink(_Activation):
 
     def __init__(self, lambd: float = 0.5):
         super().__init__()
-        self.lambd = lambd
+        self.lambd = number(type(self).__name__, "lambd", lambd)
 
 
 class Softshrink(Hardshrink):
@@ -158,7 +162,8 @@ class Threshold(_Activation):
 
     def __init__(self, threshold: float, value: float, inplace: bool = False):
         super().__init__()
-        self.threshold, self.value, self.inplace = threshold, value, inplace
+        self.threshold = number("Threshold", "threshold", threshold, infinite=True)
+        self.value, self.inplace = number("Threshold", "value", value, infinite=True), inplace
 
 
 class PReLU(Module):
@@ -166,8 +171,9 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25):
         super().__init__()
-        self.num_parameters, self.init = num_parameters, init
-        self.weight = Parameter(full((num_parameters,), init))
+        self.num_parameters = integer("PReLU", "num_parameters", num_parameters, minimum=1)
+        self.init = number("PReLU", "init", init)
+        self.weight = Parameter(full((self.num_parameters,), float(self.init)))
 
     def reset_parameters(self) -> None:
         """The slopes become `init`."""
@@ -187,7 +193,7 @@ class GLU(_Activation):
 
     def __init__(self, dim: int = -1):
         super().__init__()
-        self.dim = dim
+        self.dim = integer("GLU", "dim", dim)
 
 
 class Softmin(_Activation):
@@ -197,13 +203,28 @@ class Softmin(_Activation):
 
     def __init__(self, dim: int | None = None):
         super().__init__()
-        self.dim = dim
+        self.dim = None if dim is None else integer("Softmin", "dim", dim)
 
 
 class Softmax2d(Module):
     """The softmax over the channels of images (N, C, H, W) or (C, H, W)."""
 
     def forward(self, input: Tensor) -> Tensor:
+        input = as_tensor("Softmax2d", "input", input)
         if input.ndim not in (3, 4):
             raise ValueError(f"Softmax2d: input has shape {input.shape}, but must be (N, C, H, W) or (C, H, W)")
         return F.softmax(input, dim=-3)
+
+
+class RReLU(Module):
+    """x where positive, else a slope times x, which is drawn for each element in training; see `functional.rrelu`."""
+
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False):
+        super().__init__()
+        self.lower, self.upper, self.inplace = lower, upper, inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rrelu(input, self.lower, self.upper, self.training)
+
+    def extra_repr(self) -> str:
+        return f"lower={self.lower}, upper={self.upper}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from minivision.functions.operands import shown
 from minivision.nn.module import Module
 
 
@@ -43,13 +44,15 @@ class ModuleList(Module):
 
     def __init__(self, modules: Iterable[Module] = ()):
         super().__init__()
-        self.extend(modules or ())
+        self.extend(() if modules is None else modules)
 
     def append(self, module: Module) -> ModuleList:
         self._modules[str(len(self))] = _checked("ModuleList", len(self), module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> ModuleList:
+        if not isinstance(modules, Iterable):
+            raise TypeError(f"ModuleList: modules={shown(modules)} must be a list of modules")
         for module in modules:
             self.append(module)
         return self
@@ -79,10 +82,14 @@ class ModuleDict(Module):
 
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()):
         super().__init__()
-        self.update(modules or ())
+        self.update(() if modules is None else modules)
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        for name, module in dict(modules).items():
+        try:
+            named = dict(modules)
+        except (TypeError, ValueError):
+            raise TypeError(f"ModuleDict: modules={shown(modules)} must be a dictionary, or pairs (name, module)") from None
+        for name, module in named.items():
             self[name] = module
 
     def __getitem__(self, name: str) -> Module:
@@ -115,5 +122,8 @@ class ModuleDict(Module):
 
 def _checked(container: str, name: Any, module: Any) -> Module:
     if not isinstance(module, Module):
-        raise TypeError(f"{container}: entry {name!r} is {type(module).__name__}, not a Module")
+        made = isinstance(module, type) and issubclass(module, Module)
+        way_out = f"; make one, {module.__name__}(...)" if made else "; only modules can be entries"
+        kind = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
+        raise TypeError(f"{container}: entry {name!r} is {kind}, not a Module{way_out}")
     return module

@@ -7,8 +7,16 @@ from typing import Any
 
 from minivision.autograd import Tensor
 from minivision.functions import convolution as F
-from minivision.functions.convolution.geometry import Window, axis_name, per_axis, symmetric, transposed_output_size
+from minivision.functions.convolution.geometry import (
+    Window,
+    axis_name,
+    per_axis,
+    sliding_window,
+    symmetric,
+    transposed_output_size,
+)
 from minivision.functions.creation import empty
+from minivision.functions.operands import as_tensor, check_choice, check_flags, integer, integers
 from minivision.functions.padding import MODES, pad
 from minivision.nn import init
 from minivision.nn.module import Module
@@ -34,15 +42,19 @@ class _Convolution(Module):
     ):
         super().__init__()
         name = type(self).__name__
-        if min(in_channels, out_channels) < 1:
-            raise ValueError(f"{name}: in_channels={in_channels} and out_channels={out_channels} must be positive")
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        in_channels = integer(name, "in_channels", in_channels, minimum=1)
+        out_channels = integer(name, "out_channels", out_channels, minimum=1)
+        groups = integer(name, "groups", groups, minimum=1)
+        check_flags(name, bias=bias)
+        if in_channels % groups or out_channels % groups:
             raise ValueError(f"{name}: groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.axes, minimum=1)
         self.stride = per_axis(name, "stride", stride, self.axes, minimum=1)
         self.dilation = per_axis(name, "dilation", dilation, self.axes, minimum=1)
-        self.padding: Any = padding if isinstance(padding, str) else per_axis(name, "padding", padding, self.axes)
+        words = isinstance(padding, str) and not self.transposed  # "same" or "valid"
+        self.padding: Any = padding if words else per_axis(name, "padding", padding, self.axes)
+        sliding_window(name, self.kernel_size, self.stride, self.padding, self.dilation)  # for its errors
         first, second = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
         self.weight = Parameter(empty(first, second // groups, *self.kernel_size))
         self.bias: Parameter | None
@@ -75,9 +87,7 @@ class _Direct(_Convolution):
         self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
         groups: int = 1, bias: bool = True, padding_mode: str = "zeros",
     ):  # fmt: skip
-        if padding_mode not in ("zeros", *MODES):
-            known = ", ".join(map(repr, ("zeros", *MODES)))
-            raise ValueError(f"{type(self).__name__}: padding_mode={padding_mode!r} is unknown; use one of {known}")
+        check_choice(type(self).__name__, "padding_mode", padding_mode, ("zeros", *MODES))
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         self.padding_mode = padding_mode
 
@@ -114,15 +124,22 @@ class _Transposed(_Convolution):
 
     def _extra(self, input: Tensor, output_size: Any) -> tuple[int, ...]:
         """The output_padding that leads to `output_size`, or an error with the sizes that can be had."""
-        wanted = tuple(output_size)[-self.axes :]
+        name, x = type(self).__name__, as_tensor(type(self).__name__, "input", input)
+        if x.ndim not in (self.axes + 1, self.axes + 2):
+            raise ValueError(f"{name}: input has shape {x.shape}, but must have {self.axes + 2} axes, one less without a batch")
+        legal = f"the size of the output, {self.axes} lengths, or the whole shape"
+        given = integers(name, "output_size", output_size, legal)
+        if len(given) not in (self.axes, self.axes + 1, self.axes + 2):
+            raise ValueError(f"{name}: output_size={given} must be {legal}")
+        wanted = given[-self.axes :]
         window = Window(self.stride, symmetric(self.padding), self.dilation, self.groups)
-        smallest = transposed_output_size(input.shape[-self.axes :], self.kernel_size, window)
+        smallest = transposed_output_size(x.shape[-self.axes :], self.kernel_size, window)
         for axis, (n, low, s, d) in enumerate(zip(wanted, smallest, self.stride, self.dilation, strict=True)):
             high = low + max(s, d) - 1
             if not low <= n <= high:
                 raise ValueError(
-                    f"{type(self).__name__}: output_size {n} along {axis_name(axis, self.axes)} is outside [{low}, {high}], "
-                    f"the sizes that input {input.shape} can be upsampled to with kernel {self.kernel_size}, stride {self.stride}"
+                    f"{name}: output_size {n} along {axis_name(axis, self.axes)} is outside [{low}, {high}], "
+                    f"the sizes that input {x.shape} can be upsampled to with kernel {self.kernel_size}, stride {self.stride}"
                 )
         return tuple(n - low for n, low in zip(wanted, smallest, strict=True))
 

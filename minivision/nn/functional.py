@@ -9,16 +9,30 @@ from minivision.functions.adaptive_pooling import (
     adaptive_max_pool2d,
     adaptive_max_pool3d,
 )
+from minivision.functions.attention import scaled_dot_product_attention
 from minivision.functions.bilinear_form import bilinear
 from minivision.functions.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from minivision.functions.distance import cosine_similarity, normalize, pairwise_distance
-from minivision.functions.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d
-from minivision.functions.embedding import embedding
+from minivision.functions.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from minivision.functions.embedding import embedding, embedding_bag, one_hot
 from minivision.functions.grid_sampling import affine_grid, grid_sample
+from minivision.functions.likelihood_loss import gaussian_nll_loss, poisson_nll_loss
 from minivision.functions.linear import linear
 from minivision.functions.local_response import local_response_norm
 from minivision.functions.loss import cross_entropy, nll_loss, weighted_cross_entropy
-from minivision.functions.normalization import batch_norm, group_norm, instance_norm, layer_norm
+from minivision.functions.margin_loss import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from minivision.functions.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from minivision.functions.norms import pdist
 from minivision.functions.padding import pad
 from minivision.functions.piecewise_activation import (
     hardshrink,
@@ -27,6 +41,7 @@ from minivision.functions.piecewise_activation import (
     hardtanh,
     prelu,
     relu6,
+    rrelu,
     softshrink,
     threshold,
 )
@@ -43,6 +58,7 @@ from minivision.functions.pooling import (
 )
 from minivision.functions.probability_loss import binary_cross_entropy, binary_cross_entropy_with_logits, kl_div
 from minivision.functions.regression_loss import huber_loss, l1_loss, mse_loss, smooth_l1_loss
+from minivision.functions.sampling import gumbel_softmax
 from minivision.functions.segmentation_loss import dice_loss, focal_loss
 from minivision.functions.shape import center_crop
 from minivision.functions.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
@@ -90,6 +106,7 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
     "dice_loss",
@@ -99,16 +116,21 @@ __all__ = [
     "dropout3d",
     "elu",
     "embedding",
+    "embedding_bag",
+    "feature_alpha_dropout",
     "focal_loss",
     "fold",
+    "gaussian_nll_loss",
     "gelu",
     "glu",
     "grid_sample",
     "group_norm",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
     "interpolate",
@@ -123,6 +145,7 @@ __all__ = [
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",
+    "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
@@ -131,19 +154,29 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
+    "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
+    "rrelu",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
@@ -152,6 +185,8 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
     "upsample",
     "upsample_bilinear",

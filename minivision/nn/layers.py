@@ -7,6 +7,8 @@ from typing import Any
 
 from minivision.autograd import Tensor
 from minivision.functions.creation import empty
+from minivision.functions.dropout import probability
+from minivision.functions.operands import as_tensor, check_flags, integer, number
 from minivision.nn import functional as F
 from minivision.nn import init
 from minivision.nn.module import Module
@@ -28,10 +30,10 @@ class Flatten(Module):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1):
         super().__init__()
-        self.start_dim, self.end_dim = start_dim, end_dim
+        self.start_dim, self.end_dim = integer("Flatten", "start_dim", start_dim), integer("Flatten", "end_dim", end_dim)
 
     def forward(self, input: Tensor) -> Tensor:
-        return input.flatten(self.start_dim, self.end_dim)
+        return as_tensor("Flatten", "input", input).flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
@@ -42,7 +44,9 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__()
-        self.in_features, self.out_features = in_features, out_features
+        self.in_features = in_features = integer("Linear", "in_features", in_features, minimum=1)
+        self.out_features = out_features = integer("Linear", "out_features", out_features, minimum=1)
+        check_flags("Linear", bias=bias)
         self.weight = Parameter(empty(out_features, in_features))
         self.bias: Parameter | None
         if bias:
@@ -55,7 +59,7 @@ class Linear(Module):
         """PyTorch's default: uniform within 1 / sqrt(in_features)."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
-            bound = 1 / math.sqrt(self.in_features) if self.in_features else 0
+            bound = 1 / math.sqrt(self.in_features)
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -87,7 +91,7 @@ class LeakyReLU(Module):
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False):
         super().__init__()
-        self.negative_slope, self.inplace = negative_slope, inplace
+        self.negative_slope, self.inplace = number("LeakyReLU", "negative_slope", negative_slope), inplace
 
     def forward(self, input: Tensor) -> Tensor:
         return F.leaky_relu(input, self.negative_slope)
@@ -115,7 +119,7 @@ class Softmax(Module):
 
     def __init__(self, dim: int | None = None):
         super().__init__()
-        self.dim = dim
+        self.dim = None if dim is None else integer(type(self).__name__, "dim", dim)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softmax(input, self.dim)
@@ -139,9 +143,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"{type(self).__name__}: p={p} is a probability and must lie in [0, 1]")
-        self.p, self.inplace = p, inplace
+        self.p, self.inplace = probability(type(self).__name__, "p", p), inplace
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout(input, self.p, self.training)
@@ -176,3 +178,10 @@ class AlphaDropout(Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.alpha_dropout(input, self.p, self.training)
+
+
+class FeatureAlphaDropout(Dropout):
+    """As `AlphaDropout`, for whole channels; see `functional.feature_alpha_dropout`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.feature_alpha_dropout(input, self.p, self.training)

@@ -9,6 +9,7 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor, is_grad_enabled
 from minivision.autograd.dtypes import is_floating
+from minivision.autograd.memory_format import MemoryFormat, arranged, preserve_format
 from minivision.autograd.tensor import RemovableHandle
 from minivision.backend import Device, device_of, to_device
 from minivision.nn.parameter import Parameter
@@ -286,11 +287,19 @@ class Module:
             else:
                 parameter.grad.zero_()
 
-    def to(self, *args: Any, dtype: Any = None, device: str | Device | None = None, **ignored: Any) -> Self:
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: str | Device | None = None,
+        memory_format: MemoryFormat = preserve_format,
+        **ignored: Any,
+    ) -> Self:
         """Move parameters and buffers to a device, and floating ones to a dtype, in place; returns the module.
 
-        `module.to("cuda")`, `module.to(torch.float64)`, `module.to(device=..., dtype=...)`. Raises RuntimeError for "cuda" where
-        no GPU answers; then nothing is moved.
+        `module.to("cuda")`, `module.to(torch.float64)`, `module.to(device=..., dtype=...)`. `memory_format=torch.channels_last`
+        arranges those with four axes, the weights of convolutions. Raises RuntimeError for "cuda" where no GPU answers; then
+        nothing is moved.
         """
         for argument in args:
             if isinstance(argument, Tensor):
@@ -305,7 +314,8 @@ class Module:
         def convert(array: Any) -> Any:
             if dtype is not None and is_floating(array.dtype):
                 array = array.astype(dtype, copy=False)
-            return array if device is None else to_device(array, device)
+            array = array if device is None else to_device(array, device)
+            return arranged(array, memory_format) if memory_format.ndim in (None, array.ndim) else array
 
         tensors = {id(t): t for t in (*self.parameters(), *self.buffers())}.values()
         converted = [(t, convert(t.array), None if t.grad is None else convert(t.grad.array)) for t in tensors]
@@ -384,12 +394,19 @@ class _GradientWatch:
         return tuple(tapped.get(i, a) for i, a in enumerate(args))
 
     def on_the_way_out(self, result: Any) -> Any:
-        """The result, through a tap."""
-        outputs = result if isinstance(result, tuple) else (result,)
-        if not any(isinstance(y, Tensor) and y.requires_grad for y in outputs):
+        """The result, a Tensor or nested tuples of them as an LSTM returns; through a tap."""
+        outputs = list(_tensors_of(result))
+        if not any(y.requires_grad for y in outputs):
             return result
-        tapped = _Tap(self._enter)(*outputs)
-        return tapped if isinstance(result, tuple) else tapped[0]
+        tapped = iter(_Tap(self._enter)(*outputs))
+
+        def rebuilt(part: Any) -> Any:
+            if isinstance(part, (tuple, list)):
+                inner = [rebuilt(p) for p in part]
+                return type(part)(*inner) if hasattr(part, "_fields") else type(part)(inner)
+            return next(tapped) if isinstance(part, Tensor) else part
+
+        return rebuilt(result)
 
     def _enter(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
         self.outgoing = tuple(Tensor._wrap(g) for g in gradients)
@@ -410,3 +427,11 @@ class _GradientWatch:
             if changed is not None:
                 incoming = changed if isinstance(changed, tuple) else (changed,)
         return incoming
+
+
+def _tensors_of(result: Any) -> Iterator[Tensor]:
+    if isinstance(result, (tuple, list)):
+        for part in result:
+            yield from _tensors_of(part)
+    elif isinstance(result, Tensor):
+        yield result

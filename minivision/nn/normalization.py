@@ -8,6 +8,8 @@ import numpy as np
 
 from minivision.autograd import Tensor
 from minivision.functions.creation import ones, zeros
+from minivision.functions.normalization import normalized_lengths
+from minivision.functions.operands import as_tensor, check_flags, integer, not_negative, number
 from minivision.nn import functional as F
 from minivision.nn import init
 from minivision.nn.module import Module
@@ -32,7 +34,11 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
     ):
         super().__init__()
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        name = type(self).__name__
+        self.num_features = num_features = integer(name, "num_features", num_features, minimum=1)
+        self.eps = not_negative(name, "eps", eps)
+        self.momentum = None if momentum is None else number(name, "momentum", momentum)
+        check_flags(name, affine=affine, track_running_stats=track_running_stats)
         self.affine, self.track_running_stats = affine, track_running_stats
         self.register_parameter("weight", Parameter(ones(num_features)) if affine else None)
         self.register_parameter("bias", Parameter(zeros(num_features)) if affine else None)
@@ -42,6 +48,7 @@ class _BatchNorm(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         name = type(self).__name__
+        input = as_tensor(name, "input", input)
         if input.ndim not in self.axes or input.shape[1] != self.num_features:
             raise ValueError(f"{name}: input has shape {input.shape}, but must be {self.shape} with C = {self.num_features}")
         use_batch = self.training or self.running_mean is None
@@ -92,9 +99,13 @@ class GroupNorm(Module):
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
         super().__init__()
-        if num_groups < 1 or num_channels % num_groups:
+        num_groups = integer("GroupNorm", "num_groups", num_groups, minimum=1)
+        num_channels = integer("GroupNorm", "num_channels", num_channels, minimum=1)
+        check_flags("GroupNorm", affine=affine)
+        if num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}")
-        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        self.num_groups, self.num_channels, self.affine = num_groups, num_channels, affine
+        self.eps = not_negative("GroupNorm", "eps", eps)
         self.register_parameter("weight", Parameter(ones(num_channels)) if affine else None)
         self.register_parameter("bias", Parameter(zeros(num_channels)) if affine else None)
 
@@ -125,7 +136,10 @@ class _InstanceNorm(Module):
         track_running_stats: bool = False,
     ):  # fmt: skip
         super().__init__()
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        name = type(self).__name__
+        self.num_features = num_features = integer(name, "num_features", num_features, minimum=1)
+        self.eps, self.momentum = not_negative(name, "eps", eps), number(name, "momentum", momentum)
+        check_flags(name, affine=affine, track_running_stats=track_running_stats)
         self.affine, self.track_running_stats = affine, track_running_stats
         self.register_parameter("weight", Parameter(ones(num_features)) if affine else None)
         self.register_parameter("bias", Parameter(zeros(num_features)) if affine else None)
@@ -134,6 +148,7 @@ class _InstanceNorm(Module):
         self.register_buffer("num_batches_tracked", zeros((), dtype=np.int64) if track_running_stats else None)
 
     def forward(self, input: Tensor) -> Tensor:
+        input = as_tensor(type(self).__name__, "input", input)
         batched = input.ndim == self.axes
         if input.ndim not in (self.axes - 1, self.axes) or input.shape[-self.axes + 1] != self.num_features:
             raise ValueError(
@@ -179,8 +194,9 @@ class LayerNorm(Module):
         self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
     ):
         super().__init__()
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.normalized_shape = normalized_lengths("LayerNorm", normalized_shape)
+        check_flags("LayerNorm", elementwise_affine=elementwise_affine, bias=bias)
+        self.eps, self.elementwise_affine = not_negative("LayerNorm", "eps", eps), elementwise_affine
         affine = self.elementwise_affine
         self.register_parameter("weight", Parameter(ones(self.normalized_shape)) if affine else None)
         self.register_parameter("bias", Parameter(zeros(self.normalized_shape)) if affine and bias else None)
@@ -199,12 +215,35 @@ class LayerNorm(Module):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
+class RMSNorm(Module):
+    """Divides each sample by the root mean square over its last axes; see `functional.rms_norm`."""
+
+    def __init__(self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True):
+        super().__init__()
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.register_parameter("weight", Parameter(ones(self.normalized_shape)) if elementwise_affine else None)
+
+    def reset_parameters(self) -> None:
+        """Weight 1."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
 class LocalResponseNorm(Module):
     """Divides each value by a power of the mean square over neighbouring channels; see `functional.local_response_norm`."""
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
         super().__init__()
-        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+        name = "LocalResponseNorm"
+        self.size, self.alpha = integer(name, "size", size, minimum=1), number(name, "alpha", alpha)
+        self.beta, self.k = number(name, "beta", beta), number(name, "k", k)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minivision.autograd import Tensor
+from minivision.functions.operands import integer, integers, number
 from minivision.nn import functional as F
 from minivision.nn.module import Module
 
@@ -15,12 +16,14 @@ class _Pad(Module):
 
     def __init__(self, padding: Any):
         super().__init__()
-        self.padding = (padding,) * (2 * self.axes) if isinstance(padding, int) else tuple(padding)
-        if len(self.padding) != 2 * self.axes:
-            raise ValueError(
-                f"{type(self).__name__}: padding={self.padding} must be an int or {2 * self.axes} of them, (before, after) for "
-                "each axis, the last axis first"
-            )
+        name, amounts = type(self).__name__, 2 * self.axes
+        legal = f"an int or {amounts} of them, (before, after) for each axis, the last axis first"
+        if isinstance(padding, (tuple, list)):
+            self.padding = integers(name, "padding", padding, legal)
+        else:
+            self.padding = (integer(name, "padding", padding, meaning=legal),) * amounts
+        if len(self.padding) != amounts:
+            raise ValueError(f"{name}: padding={self.padding} has {len(self.padding)} entries, but must be {legal}")
 
     def forward(self, input: Tensor) -> Tensor:
         return F.pad(input, self.padding, self.mode)
@@ -32,7 +35,7 @@ class _Pad(Module):
 class _ConstantPad(_Pad):
     def __init__(self, padding: Any, value: float):
         super().__init__(padding)
-        self.value = value
+        self.value = number(type(self).__name__, "value", value, infinite=True, nan=True)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.pad(input, self.padding, "constant", self.value)

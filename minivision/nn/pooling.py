@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from minivision.autograd import Tensor
+from minivision.functions.adaptive_pooling import check_output_size
+from minivision.functions.convolution.geometry import per_axis
+from minivision.functions.operands import check_flags, number
+from minivision.functions.pooling import left_out
 from minivision.nn import functional as F
 from minivision.nn.module import Module
 
@@ -15,6 +19,14 @@ class _Pool(Module):
 
     axes: int
     shown: tuple[str, ...] = ("kernel_size", "stride", "padding")
+
+    def check(self, padding: Any = 0, **positive: Any) -> None:
+        """Raise what the function would raise for settings that are no ints, or too small, already where the layer is made."""
+        name = type(self).__name__
+        per_axis(name, "padding", padding, self.axes)
+        for setting, value in positive.items():
+            if not (setting == "stride" and left_out(value)):
+                per_axis(name, setting, value, self.axes, minimum=1)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
@@ -28,6 +40,8 @@ class _MaxPool(_Pool):
         ceil_mode: bool = False,
     ):  # fmt: skip
         super().__init__()
+        self.check(padding, kernel_size=kernel_size, stride=stride, dilation=dilation)
+        check_flags(type(self).__name__, return_indices=return_indices, ceil_mode=ceil_mode)
         self.kernel_size, self.padding, self.dilation = kernel_size, padding, dilation
         self.stride = kernel_size if stride is None else stride
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
@@ -58,10 +72,14 @@ class MaxPool3d(_MaxPool):
 class AvgPool1d(_Pool):
     """The mean of each window of (N, C, L); see `functional.avg_pool1d`."""
 
+    axes = 1
+
     def __init__(
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True
     ):
         super().__init__()
+        self.check(padding, kernel_size=kernel_size, stride=stride)
+        check_flags(type(self).__name__, ceil_mode=ceil_mode, count_include_pad=count_include_pad)
         self.kernel_size, self.padding = kernel_size, padding
         self.stride = kernel_size if stride is None else stride
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
@@ -100,6 +118,9 @@ class _LPPool(_Pool):
 
     def __init__(self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False):
         super().__init__()
+        self.check(kernel_size=kernel_size, stride=stride)
+        check_flags(type(self).__name__, ceil_mode=ceil_mode)
+        norm_type = number(type(self).__name__, "norm_type", norm_type, infinite=True)
         self.norm_type, self.kernel_size, self.stride, self.ceil_mode = norm_type, kernel_size, stride, ceil_mode
 
     def forward(self, input: Tensor) -> Tensor:
@@ -129,6 +150,7 @@ class _AdaptiveAvgPool(_Pool):
 
     def __init__(self, output_size: Any):
         super().__init__()
+        check_output_size(type(self).__name__, output_size, self.axes)
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Any:
@@ -158,6 +180,8 @@ class _AdaptiveMaxPool(_Pool):
 
     def __init__(self, output_size: Any, return_indices: bool = False):
         super().__init__()
+        check_output_size(type(self).__name__, output_size, self.axes)
+        check_flags(type(self).__name__, return_indices=return_indices)
         self.output_size, self.return_indices = output_size, return_indices
 
     def forward(self, input: Tensor) -> Any:
@@ -185,6 +209,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
 class _MaxUnpool(_Pool):
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0):
         super().__init__()
+        self.check(padding, kernel_size=kernel_size, stride=stride)
         self.kernel_size, self.padding = kernel_size, padding
         self.stride = kernel_size if stride is None else stride
 

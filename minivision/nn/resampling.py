@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from minivision.autograd import Tensor
+from minivision.functions.convolution.geometry import per_axis
+from minivision.functions.operands import check_choice, integer, positive, shown
+from minivision.functions.upsampling import MODES
 from minivision.nn import functional as F
 from minivision.nn.module import Module
+
+
+def _entries(value: Any) -> Sequence[Any]:
+    """The numbers in a setting that is a number, a sequence of them, or None."""
+    return value if isinstance(value, (tuple, list)) else () if value is None else (value,)
 
 
 class Upsample(Module):
@@ -17,6 +26,15 @@ class Upsample(Module):
         recompute_scale_factor: bool | None = None,
     ):  # fmt: skip
         super().__init__()
+        name = type(self).__name__
+        check_choice(name, "mode", mode, MODES)
+        if (size is None) == (scale_factor is None):
+            given = f"size={shown(size)}, scale_factor={shown(scale_factor)}"
+            raise ValueError(f"{name}: give either size or scale_factor (got {given})")
+        for length in _entries(size):
+            integer(name, "size", length, minimum=1)
+        for factor in _entries(scale_factor):
+            positive(name, "scale_factor", factor)
         self.size, self.scale_factor, self.mode, self.align_corners = size, scale_factor, mode, align_corners
         self.recompute_scale_factor = recompute_scale_factor
 
@@ -47,7 +65,7 @@ class PixelShuffle(Module):
 
     def __init__(self, upscale_factor: int):
         super().__init__()
-        self.upscale_factor = upscale_factor
+        self.upscale_factor = integer("PixelShuffle", "upscale_factor", upscale_factor, minimum=1)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.pixel_shuffle(input, self.upscale_factor)
@@ -61,7 +79,7 @@ class PixelUnshuffle(Module):
 
     def __init__(self, downscale_factor: int):
         super().__init__()
-        self.downscale_factor = downscale_factor
+        self.downscale_factor = integer("PixelUnshuffle", "downscale_factor", downscale_factor, minimum=1)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.pixel_unshuffle(input, self.downscale_factor)
@@ -75,7 +93,7 @@ class ChannelShuffle(Module):
 
     def __init__(self, groups: int):
         super().__init__()
-        self.groups = groups
+        self.groups = integer("ChannelShuffle", "groups", groups, minimum=1)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.channel_shuffle(input, self.groups)
@@ -89,6 +107,10 @@ class Unfold(Module):
 
     def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1):
         super().__init__()
+        for name, value, minimum in (
+            ("kernel_size", kernel_size, 1), ("dilation", dilation, 1), ("padding", padding, 0), ("stride", stride, 1),
+        ):  # fmt: skip
+            per_axis(type(self).__name__, name, value, 2, minimum)
         self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
 
     def forward(self, input: Tensor) -> Tensor:
@@ -103,6 +125,7 @@ class Fold(Unfold):
 
     def __init__(self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1):
         super().__init__(kernel_size, dilation, padding, stride)
+        per_axis("Fold", "output_size", output_size, 2, minimum=1)
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Tensor:

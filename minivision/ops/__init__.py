@@ -2,6 +2,10 @@
 
 Boxes are x1, y1, x2, y2 in continuous coordinates: pixel (i, j) covers j .. j + 1 by i .. i + 1, and the width is x2 - x1.
 Corner pooling and `prroi_pool` have no place in torchvision; they stand here beside their kin.
+
+Where torchvision's answer is of no use, this one differs: 0 / 0 is 0 and not NaN (boxes without area, bins without samples),
+`masks_to_boxes` refuses an empty mask, `batched_nms` treats each category by itself in place of moving the boxes apart, which
+rounds, and `complete_box_iou_loss` adds its `eps` to every denominator. `roi_align` also differentiates the boxes.
 """
 
 from minivision.functions.corner_pooling import bottom_pool, left_pool, right_pool, top_pool

@@ -13,7 +13,7 @@ from minivision.backend import xp_of
 from minivision.functions.arithmetic import maximum, minimum, where
 from minivision.functions.aspect import AspectAngle
 from minivision.functions.clamping import clamp
-from minivision.functions.operands import as_tensor, need_same_device
+from minivision.functions.operands import as_tensor, check_choice, need_float, need_same_device, not_negative, positive, shown
 from minivision.functions.shape import stack, unbind
 
 FORMATS = ("xyxy", "xywh", "cxcywh")
@@ -26,9 +26,8 @@ def box_convert(boxes: Any, in_fmt: str, out_fmt: str) -> Tensor:
     """
     op = "box_convert"
     x = as_boxes(op, "boxes", boxes)
-    for name, value in (("in_fmt", in_fmt), ("out_fmt", out_fmt)):
-        if value not in FORMATS:
-            raise ValueError(f"{op}: {name}={value!r} is unknown; use {', '.join(map(repr, FORMATS))}")
+    check_choice(op, "in_fmt", in_fmt, FORMATS)
+    check_choice(op, "out_fmt", out_fmt, FORMATS)
     if in_fmt == out_fmt:
         return x.clone()
     a, b, c, d = unbind(x, -1)
@@ -65,7 +64,7 @@ def generalized_box_iou(boxes1: Any, boxes2: Any) -> Tensor:
     """
     a, b = _pairs("generalized_box_iou", boxes1, boxes2)
     intersection, union = _intersection_and_union(a, b)
-    size = clamp(hull(a, b), min=0)
+    size = _clamped_hull(a, b)
     area = size[..., 0] * size[..., 1]
     return ratio(intersection, union) - ratio(area - union, area)
 
@@ -76,7 +75,8 @@ def distance_box_iou(boxes1: Any, boxes2: Any, eps: float = 1e-7) -> Tensor:
     Zheng et al. 2020 (arXiv:1911.08287). `eps` is added to the diagonal.
     """
     a, b = _pairs("distance_box_iou", boxes1, boxes2)
-    return ratio(*_intersection_and_union(a, b)) - centre_distance(a, b, eps)
+    eps = not_negative("distance_box_iou", "eps", eps)
+    return ratio(*_intersection_and_union(a, b)) - centre_distance(a, b, _clamped_hull(a, b), eps)
 
 
 def complete_box_iou(boxes1: Any, boxes2: Any, eps: float = 1e-7) -> Tensor:
@@ -85,17 +85,18 @@ def complete_box_iou(boxes1: Any, boxes2: Any, eps: float = 1e-7) -> Tensor:
     v = 4 / pi^2 (atan(w1 / h1) - atan(w2 / h2))^2, a = v / (1 - IoU + v + eps). Zheng et al. 2020 (arXiv:1911.08287).
     """
     a, b = _pairs("complete_box_iou", boxes1, boxes2)
+    eps = not_negative("complete_box_iou", "eps", eps)
     iou = ratio(*_intersection_and_union(a, b))
-    return iou - centre_distance(a, b, eps) - aspect_penalty(a, b, iou, eps)
+    return iou - centre_distance(a, b, _clamped_hull(a, b), eps) - aspect_penalty(a, b, iou, eps)
 
 
 def clip_boxes_to_image(boxes: Any, size: Sequence[int]) -> Tensor:
     """Boxes (..., 4) with every corner moved into the image of `size` (height, width)."""
     op = "clip_boxes_to_image"
     x = as_boxes(op, "boxes", boxes)
-    if len(tuple(size)) != 2:
-        raise ValueError(f"{op}: size={size} must be (height, width)")
-    height, width = size
+    if not isinstance(size, (tuple, list)) or len(size) != 2:
+        raise ValueError(f"{op}: size={shown(size)} must be (height, width)")
+    height, width = (positive(op, name, n) for name, n in zip(("height", "width"), size, strict=True))
     limits = (width, height, width, height)
     return stack([clamp(c, min=0, max=limit) for c, limit in zip(unbind(x, -1), limits, strict=True)], -1)
 
@@ -103,6 +104,7 @@ def clip_boxes_to_image(boxes: Any, size: Sequence[int]) -> Tensor:
 def remove_small_boxes(boxes: Any, min_size: float) -> Tensor:
     """The indices (int64) of the boxes (N, 4) of which both sides are at least `min_size`."""
     x = as_boxes("remove_small_boxes", "boxes", boxes, rows=True).array
+    min_size = not_negative("remove_small_boxes", "min_size", min_size)
     keep = (x[:, 2] - x[:, 0] >= min_size) & (x[:, 3] - x[:, 1] >= min_size)
     return Tensor._wrap(xp_of(x).nonzero(keep)[0].astype(np.int64))
 
@@ -137,7 +139,14 @@ def as_boxes(op: str, name: str, value: Any, rows: bool = False) -> Tensor:
     """`value` as a tensor (..., 4), or (N, 4) when `rows` says so."""
     x = as_tensor(op, name, value)
     if x.ndim == 0 or x.shape[-1] != 4 or (rows and x.ndim != 2):
-        raise ValueError(f"{op}: {name} has shape {x.shape}, but must be {'(N, 4)' if rows else '(..., 4)'}; (0, 4) for no box")
+        way_out = "(0, 4) for no box"
+        if x.ndim and x.shape[-1] == 5:
+            way_out = f"leave out the image index with {name}[..., 1:]"
+        elif x.shape == (4,):
+            way_out = f"one box is {name}[None]"
+        raise ValueError(f"{op}: {name} has shape {x.shape}, but must be {'(N, 4)' if rows else '(..., 4)'}; {way_out}")
+    if x.dtype == np.bool_:
+        raise TypeError(f"{op}: {name} is bool {x.shape}, but must hold coordinates")
     return x
 
 
@@ -163,10 +172,9 @@ def overlap(a: Tensor, b: Tensor) -> Tensor:
     return minimum(a[..., 2:], b[..., 2:]) - maximum(a[..., :2], b[..., :2])
 
 
-def centre_distance(a: Tensor, b: Tensor, eps: float) -> Tensor:
-    """The squared distance of the centres over the squared diagonal of the hull."""
+def centre_distance(a: Tensor, b: Tensor, diagonal: Tensor, eps: float) -> Tensor:
+    """The squared distance of the centres over the squared diagonal of the hull, whose size (..., 2) is given."""
     apart = (a[..., :2] + a[..., 2:]) / 2 - (b[..., :2] + b[..., 2:]) / 2
-    diagonal = hull(a, b)
     return (apart * apart).sum(-1) / ((diagonal * diagonal).sum(-1) + eps)
 
 
@@ -183,6 +191,11 @@ def _area(x: Tensor) -> Tensor:
     return (x[..., 2] - x[..., 0]) * (x[..., 3] - x[..., 1])
 
 
+def _clamped_hull(a: Tensor, b: Tensor) -> Tensor:
+    """`hull`, 0 along an axis where inverted boxes would make it negative."""
+    return clamp(hull(a, b), min=0)
+
+
 def _intersection_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     size = clamp(overlap(a, b), min=0)
     intersection = size[..., 0] * size[..., 1]
@@ -190,8 +203,7 @@ def _intersection_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _in_corners(op: str, name: str, boxes: Any, fmt: str) -> Tensor:
-    if fmt not in FORMATS:
-        raise ValueError(f"{op}: fmt={fmt!r} is unknown; use {', '.join(map(repr, FORMATS))}")
+    check_choice(op, "fmt", fmt, FORMATS)
     x = wide_enough(as_boxes(op, name, boxes, rows=True))
     return x if fmt == "xyxy" else box_convert(x, fmt, "xyxy")
 
@@ -200,4 +212,6 @@ def _pairs(op: str, boxes1: Any, boxes2: Any, fmt: str = "xyxy") -> tuple[Tensor
     """(N, 1, 4) and (M, 4)"""
     a, b = _in_corners(op, "boxes1", boxes1, fmt), _in_corners(op, "boxes2", boxes2, fmt)
     need_same_device(op, boxes1=a, boxes2=b)
+    if a.is_floating_point() and b.is_floating_point():
+        need_float(op, boxes1=a, boxes2=b)
     return a.unsqueeze(1), b

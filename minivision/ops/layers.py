@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from minivision.autograd import Tensor
-from minivision.functions.roi import ps_roi_align, roi_align, roi_pool
+from minivision.functions.operands import check_flags, integer, positive
+from minivision.functions.roi import number_of_bins, ps_roi_align, roi_align, roi_pool
 from minivision.nn.module import Module
+
+
+def _checked(op: str, output_size: Any, spatial_scale: Any) -> tuple[Any, float]:
+    """The two settings as they were given, after the errors that the functions would raise later."""
+    number_of_bins(op, output_size)
+    return output_size, positive(op, "spatial_scale", spatial_scale)
 
 
 class RoIPool(Module):
@@ -14,7 +21,7 @@ class RoIPool(Module):
 
     def __init__(self, output_size: Any, spatial_scale: float):
         super().__init__()
-        self.output_size, self.spatial_scale = output_size, spatial_scale
+        self.output_size, self.spatial_scale = _checked("RoIPool", output_size, spatial_scale)
 
     def forward(self, input: Tensor, rois: Any) -> Tensor:
         return roi_pool(input, rois, self.output_size, self.spatial_scale)
@@ -28,8 +35,9 @@ class RoIAlign(Module):
 
     def __init__(self, output_size: Any, spatial_scale: float, sampling_ratio: int, aligned: bool = False):
         super().__init__()
-        self.output_size, self.spatial_scale = output_size, spatial_scale
-        self.sampling_ratio, self.aligned = sampling_ratio, aligned
+        self.output_size, self.spatial_scale = _checked("RoIAlign", output_size, spatial_scale)
+        check_flags("RoIAlign", aligned=aligned)
+        self.sampling_ratio, self.aligned = integer("RoIAlign", "sampling_ratio", sampling_ratio), aligned
 
     def forward(self, input: Tensor, rois: Any) -> Tensor:
         return roi_align(input, rois, self.output_size, self.spatial_scale, self.sampling_ratio, self.aligned)
@@ -46,7 +54,8 @@ class PSRoIAlign(Module):
 
     def __init__(self, output_size: Any, spatial_scale: float, sampling_ratio: int):
         super().__init__()
-        self.output_size, self.spatial_scale, self.sampling_ratio = output_size, spatial_scale, sampling_ratio
+        self.output_size, self.spatial_scale = _checked("PSRoIAlign", output_size, spatial_scale)
+        self.sampling_ratio = integer("PSRoIAlign", "sampling_ratio", sampling_ratio)
 
     def forward(self, input: Tensor, rois: Any) -> Tensor:
         return ps_roi_align(input, rois, self.output_size, self.spatial_scale, self.sampling_ratio)

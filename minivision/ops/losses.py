@@ -7,7 +7,7 @@ from typing import Any
 from minivision.autograd import Tensor
 from minivision.functions.activation import sigmoid
 from minivision.functions.arithmetic import where
-from minivision.functions.operands import as_tensor, need_float, need_same_device
+from minivision.functions.operands import as_tensor, check_choice, need_float, need_same_device, not_negative, number
 from minivision.functions.probability_loss import binary_cross_entropy_with_logits
 from minivision.ops.boxes import as_boxes, aspect_penalty, centre_distance, hull, overlap, wide_enough
 
@@ -20,7 +20,7 @@ def generalized_box_iou_loss(boxes1: Any, boxes2: Any, reduction: str = "none", 
     `eps` is added to the areas that are divided by. Rezatofighi et al. 2019 (arXiv:1902.09630).
     Raises ValueError for different shapes and an unknown reduction.
     """
-    a, b = _matched("generalized_box_iou_loss", boxes1, boxes2, reduction)
+    a, b, eps = _matched("generalized_box_iou_loss", boxes1, boxes2, reduction, eps)
     iou, union = _iou_and_union(a, b, eps)
     size = hull(a, b)
     area = size[..., 0] * size[..., 1]
@@ -32,9 +32,9 @@ def distance_box_iou_loss(boxes1: Any, boxes2: Any, reduction: str = "none", eps
 
     Zheng et al. 2020 (arXiv:1911.08287). Raises ValueError for different shapes and an unknown reduction.
     """
-    a, b = _matched("distance_box_iou_loss", boxes1, boxes2, reduction)
+    a, b, eps = _matched("distance_box_iou_loss", boxes1, boxes2, reduction, eps)
     iou, _ = _iou_and_union(a, b, eps)
-    return _reduced(1 - iou + centre_distance(a, b, eps), reduction)
+    return _reduced(1 - iou + centre_distance(a, b, hull(a, b), eps), reduction)
 
 
 def complete_box_iou_loss(boxes1: Any, boxes2: Any, reduction: str = "none", eps: float = 1e-7) -> Tensor:
@@ -42,9 +42,9 @@ def complete_box_iou_loss(boxes1: Any, boxes2: Any, reduction: str = "none", eps
 
     Zheng et al. 2020 (arXiv:1911.08287). Raises ValueError for different shapes and an unknown reduction.
     """
-    a, b = _matched("complete_box_iou_loss", boxes1, boxes2, reduction)
+    a, b, eps = _matched("complete_box_iou_loss", boxes1, boxes2, reduction, eps)
     iou, _ = _iou_and_union(a, b, eps)
-    return _reduced(1 - iou + centre_distance(a, b, eps) + aspect_penalty(a, b, iou, eps), reduction)
+    return _reduced(1 - iou + centre_distance(a, b, hull(a, b), eps) + aspect_penalty(a, b, iou, eps), reduction)
 
 
 def sigmoid_focal_loss(inputs: Any, targets: Any, alpha: float = 0.25, gamma: float = 2, reduction: str = "none") -> Tensor:
@@ -59,9 +59,10 @@ def sigmoid_focal_loss(inputs: Any, targets: Any, alpha: float = 0.25, gamma: fl
     need_same_device(op, inputs=x, targets=t)
     if x.shape != t.shape:
         raise ValueError(f"{op}: inputs has shape {x.shape}, but targets has {t.shape}; they must be equal")
+    alpha, gamma = number(op, "alpha", alpha), not_negative(op, "gamma", gamma)
     if alpha != -1 and not 0 <= alpha <= 1:
         raise ValueError(f"{op}: alpha={alpha} must lie in 0 .. 1, or be -1 for no weighting")
-    _check_reduction(op, reduction)
+    check_choice(op, "reduction", reduction, REDUCTIONS)
     t = t if t.dtype == x.dtype else t.to(x.dtype)
     p = sigmoid(x)
     wrong = p + t - 2 * p * t  # 1 - p where the target is 1, p where it is 0
@@ -71,13 +72,14 @@ def sigmoid_focal_loss(inputs: Any, targets: Any, alpha: float = 0.25, gamma: fl
     return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
 
-def _matched(op: str, boxes1: Any, boxes2: Any, reduction: str) -> tuple[Tensor, Tensor]:
+def _matched(op: str, boxes1: Any, boxes2: Any, reduction: str, eps: Any) -> tuple[Tensor, Tensor, float]:
     a, b = as_boxes(op, "boxes1", boxes1), as_boxes(op, "boxes2", boxes2)
-    _check_reduction(op, reduction)
+    check_choice(op, "reduction", reduction, REDUCTIONS)
+    eps = not_negative(op, "eps", eps)
     if a.shape != b.shape:
         raise ValueError(f"{op}: boxes1 has shape {a.shape}, but boxes2 has {b.shape}; box i is compared with box i")
     need_float(op, boxes1=a, boxes2=b)
-    return wide_enough(a), wide_enough(b)
+    return wide_enough(a), wide_enough(b), eps
 
 
 def _iou_and_union(a: Tensor, b: Tensor, eps: float) -> tuple[Tensor, Tensor]:
@@ -94,8 +96,3 @@ def _reduced(loss: Tensor, reduction: str) -> Tensor:
     if reduction == "mean" and loss.numel():
         return loss.mean()
     return loss if reduction == "none" else loss.sum()  # the mean over no box is 0
-
-
-def _check_reduction(op: str, reduction: str) -> None:
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"{op}: reduction={reduction!r} is unknown; use 'none', 'mean' or 'sum'")

@@ -153,9 +153,9 @@ SEGMENTATION = [
     case("overlapping", pooling.AvgPool, (2, 2, 5, 6), args=((3, 2), (2, 1), (1, 0))),
     # upsampling, padding
     case("bilinear", upsampling.Interpolate, (2, 2, 3, 4),
-         args=([upsampling.linear_matrix(3, 5, False), upsampling.linear_matrix(4, 3, True)],)),
+         args=([upsampling.linear_weights(3, 5, False), upsampling.linear_weights(4, 3, True)],)),
     case("nearest", upsampling.Interpolate, (2, 2, 3, 4),
-         args=([upsampling.nearest_matrix(3, 7), upsampling.nearest_matrix(4, 2)],)),
+         args=([upsampling.nearest_weights(3, 7), upsampling.nearest_weights(4, 2)],)),
     case("", padding.ConstantPad, (2, 3, 4), args=([(0, 0), (1, 2), (2, 0)], 1.5)),
     case("crop", padding.ConstantPad, (2, 3, 4), args=([(0, 0), (-1, 2), (-1, -2)], 0)),
     case("", padding.ReflectPad, (2, 3, 4), args=([(0, 0), (2, 1), (0, 3)],)),

@@ -152,3 +152,23 @@ def test_errors_name_what_is_wrong(call, kind, words):
         call(Tensor(np.ones((2, 3))))
     for word in words:
         assert word in str(error.value)
+
+
+def test_the_sign_of_truth_values_is_the_truth_value(device):
+    x = Tensor(to_device(np.array([True, False]), device))
+    y = F.sign(x)
+    assert y.dtype == np.bool_
+    assert_close(y, [True, False])
+
+
+def test_a_choice_between_two_numbers_lies_where_the_condition_does(device):
+    condition = Tensor(to_device(np.array([True, False]), device))
+    y = F.where(condition, 1.0, 2.0)
+    assert y.device == condition.device
+    assert_close(y, [1, 2])
+
+
+def test_a_factor_counts_after_the_operands_have_one_dtype(device):
+    whole, real = Tensor(to_device(np.array([1, 3]), device)), Tensor(to_device(np.array([0.5, 0.5]), device))
+    assert_close(F.add(real, whole, alpha=0.5), [1.0, 2.0], rtol=1e-15)
+    assert F.add(real, whole, alpha=0.5).dtype == np.float64

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minivision import reference
 from minivision.autograd import Tensor
 from minivision.functions.convolution import (
     Convolution,
@@ -23,7 +24,6 @@ from minivision.functions.convolution import (
     faces,
     transposed,
 )
-from tests.functions import oracles
 from tests.helpers import assert_close, layouts, to_device, to_numpy
 
 
@@ -44,7 +44,7 @@ SETTINGS = [
 @pytest.mark.parametrize(("stride", "padding", "dilation", "groups"), SETTINGS)
 def test_conv2d_is_its_definition(stride, padding, dilation, groups, rng, device):
     x, w, b = rng.standard_normal((2, 4, 5, 7)), rng.standard_normal((8, 4 // groups, 3, 2)), rng.standard_normal(8)
-    expected = oracles.conv(x, w, b, stride, padding, dilation, groups)
+    expected = reference.conv(x, w, b, stride, padding, dilation, groups)
     for (_, xs), (_, ws) in itertools.product(layouts(x), layouts(w)):
         arguments = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         assert_close(conv2d(tensor(xs, device), tensor(ws, device), tensor(b, device), **arguments), expected, atol=1e-11)
@@ -55,7 +55,7 @@ def test_conv2d_is_its_definition(stride, padding, dilation, groups, rng, device
 def test_conv_transpose2d_is_its_definition(stride, padding, dilation, groups, extra, rng, device):
     extra = tuple(min(e, max(s, d) - 1) for e, s, d in zip(extra, stride, dilation, strict=True))
     x, w, b = rng.standard_normal((2, 4, 3, 5)), rng.standard_normal((4, 2, 3, 4)), rng.standard_normal(2 * groups)
-    expected = oracles.conv_transpose(x, w, b, stride, padding, extra, dilation, groups)
+    expected = reference.conv_transpose(x, w, b, stride, padding, extra, groups, dilation)
     for (_, xs), (_, ws) in itertools.product(layouts(x), layouts(w)):
         y = conv_transpose2d(tensor(xs, device), tensor(ws, device), tensor(b, device), stride, padding, extra, groups, dilation)
         assert_close(y, expected, atol=1e-11)
@@ -63,15 +63,15 @@ def test_conv_transpose2d_is_its_definition(stride, padding, dilation, groups, e
 
 def test_one_and_three_axes(rng, device):
     x, w = rng.standard_normal((2, 3, 9)), rng.standard_normal((4, 3, 3))
-    assert_close(conv1d(tensor(x, device), tensor(w, device), stride=2, padding=1), oracles.conv(x, w, None, (2,), (1,), (1,)))
+    assert_close(conv1d(tensor(x, device), tensor(w, device), stride=2, padding=1), reference.conv(x, w, None, 2, 1))
     x, w = rng.standard_normal((2, 3, 4)), rng.standard_normal((3, 2, 3))
     y = conv_transpose1d(tensor(x, device), tensor(w, device), stride=2, padding=1, output_padding=1)
-    assert_close(y, oracles.conv_transpose(x, w, None, (2,), (1,), (1,), (1,)))
+    assert_close(y, reference.conv_transpose(x, w, None, 2, 1, 1))
     x, w = rng.standard_normal((1, 2, 3, 4, 2)), rng.standard_normal((3, 2, 2, 3, 1))
-    assert_close(conv3d(tensor(x, device), tensor(w, device)), oracles.conv(x, w, None, (1,) * 3, (0,) * 3, (1,) * 3))
+    assert_close(conv3d(tensor(x, device), tensor(w, device)), reference.conv(x, w))
     w = rng.standard_normal((2, 3, 2, 3, 1))
     y = conv_transpose3d(tensor(x, device), tensor(w, device), stride=(1, 2, 1))
-    assert_close(y, oracles.conv_transpose(x, w, None, (1, 2, 1), (0,) * 3, (0,) * 3, (1,) * 3))
+    assert_close(y, reference.conv_transpose(x, w, None, (1, 2, 1)))
 
 
 def test_many_blocks_give_the_same(rng, device, monkeypatch):
@@ -172,7 +172,7 @@ def test_same_padding(kernel, dilation, rng, device):
     around = np.pad(x, [(0, 0), (0, 0), *((t // 2, t - t // 2) for t in total)])
     y = conv2d(tensor(x, device), tensor(w, device), padding="same", dilation=dilation)
     assert y.shape[2:] == (6, 5)
-    assert_close(y, oracles.conv(around, w, None, (1, 1), (0, 0), dilation), atol=1e-11)
+    assert_close(y, reference.conv(around, w, None, (1, 1), (0, 0), dilation), atol=1e-11)
 
 
 @pytest.mark.parametrize(("stride", "padding", "dilation", "groups"), SETTINGS)
@@ -194,12 +194,12 @@ def test_gradient_of_convolution_is_the_transposed_one(rng, device):
     x, w, dy = rng.standard_normal((2, 3, 5, 5)), rng.standard_normal((4, 3, 3, 3)), rng.standard_normal((2, 4, 3, 3))
     leaf = tensor(x, device, requires_grad=True)
     conv2d(leaf, tensor(w, device), stride=2, padding=1).backward(tensor(dy, device))
-    expected = oracles.conv_transpose(dy, w, None, (2, 2), (1, 1), (0, 0), (1, 1))
+    expected = reference.conv_transpose(dy, w, None, 2, 1)
     assert_close(leaf.grad, expected, atol=1e-11)
     leaf = tensor(dy, device, requires_grad=True)
     upstream = rng.standard_normal((2, 3, 5, 5))
     conv_transpose2d(leaf, tensor(w, device), stride=2, padding=1).backward(tensor(upstream, device))
-    assert_close(leaf.grad, oracles.conv(upstream, w, None, (2, 2), (1, 1), (1, 1)), atol=1e-11)
+    assert_close(leaf.grad, reference.conv(upstream, w, None, 2, 1), atol=1e-11)
 
 
 @given(data=st.data())
@@ -210,7 +210,7 @@ def test_any_legal_convolution(data, rng, device):
     n = data.draw(st.integers(max(1, d * (k - 1) + 1 - 2 * p), 12))
     x, w = rng.standard_normal((2, 2, n)), rng.standard_normal((3, 2, k))
     y = conv1d(tensor(x, device), tensor(w, device), stride=s, padding=p, dilation=d)
-    assert_close(y, oracles.conv(x, w, None, (s,), (p,), (d,)), atol=1e-11)
+    assert_close(y, reference.conv(x, w, None, s, p, d), atol=1e-11)
 
 
 @given(data=st.data())
@@ -221,7 +221,7 @@ def test_any_legal_transposed_convolution(data, rng, device):
     x, w = rng.standard_normal((2, 3, n)), rng.standard_normal((3, 2, k))
     a, b = tensor(x, device, requires_grad=True), tensor(w, device, requires_grad=True)
     y = conv_transpose1d(a, b, stride=s, padding=p, dilation=d, output_padding=extra)
-    assert_close(y, oracles.conv_transpose(x, w, None, (s,), (p,), (extra,), (d,)), atol=1e-11)
+    assert_close(y, reference.conv_transpose(x, w, None, s, p, extra, 1, d), atol=1e-11)
     dy = rng.standard_normal(y.shape)
     y.backward(tensor(dy, device))
     assert abs(np.vdot(to_numpy(a.grad), x) - np.vdot(to_numpy(y), dy)) < 1e-10  # linear in x
@@ -238,9 +238,9 @@ def test_empty_batch_and_single_sample(rng, device):
     assert x.grad.shape == x.shape
     assert_close(weight.grad, np.zeros_like(w))
     image = rng.standard_normal((3, 5, 6))
-    assert_close(conv2d(tensor(image, device), tensor(w, device)), oracles.conv(image[None], w, None, (1, 1), (0, 0), (1, 1))[0])
+    assert_close(conv2d(tensor(image, device), tensor(w, device)), reference.conv(image[None], w)[0])
     single = conv_transpose2d(tensor(image, device), tensor(w.swapaxes(0, 1), device))
-    assert_close(single, oracles.conv_transpose(image[None], w.swapaxes(0, 1), None, (1, 1), (0, 0), (0, 0), (1, 1))[0])
+    assert_close(single, reference.conv_transpose(image[None], w.swapaxes(0, 1))[0])
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -309,7 +309,7 @@ ERRORS = [
     (lambda x, w: conv2d(x, w, padding="full"), ValueError, ["conv2d", "'full'", "'same'", "'valid'"]),
     (lambda x, w: conv2d(x, w, stride=(1, 2, 3)), ValueError, ["conv2d", "stride=(1, 2, 3)", "2 ints"]),
     (lambda x, w: conv2d(x, w, stride=0), ValueError, ["conv2d", "stride=0", "at least 1"]),
-    (lambda x, w: conv2d(x, w, padding=0.5), ValueError, ["conv2d", "padding=0.5"]),
+    (lambda x, w: conv2d(x, w, padding=0.5), TypeError, ["conv2d", "padding=0.5"]),
     (lambda x, w: conv2d(x.long(), w), TypeError, ["conv2d", "input", "int64", ".float()"]),
     (lambda x, w: conv2d(x.float(), w), TypeError, ["conv2d", "float32", "float64", "weight"]),
     (lambda x, w: conv2d("image", w), TypeError, ["conv2d", "input", "str"]),

@@ -208,7 +208,7 @@ X = np.zeros((2, 3))
         (lambda: mv.einsum("ij,jk", tensor(X), tensor(X)), ValueError, ["einsum", "'j'", "3", "2"]),
         (lambda: mv.einsum("ijk", tensor(X)), ValueError, ["einsum", "3 axes", "(2, 3)"]),
         (lambda: mv.mv(tensor(X), tensor(X)), ValueError, ["mv", "vec", "(2, 3)", "a vector"]),
-        (lambda: mv.norm(tensor(X), "nuc"), ValueError, ["norm", "'nuc'", "inf"]),
+        (lambda: mv.norm(tensor(X), "two"), ValueError, ["norm", "'two'", "inf", "'nuc'"]),
         (lambda: mv.unflatten(tensor(X), 1, (2, 2)), ValueError, ["unflatten", "(2, 2)", "3"]),
         (lambda: mv.normal(0.0, -1.0), ValueError, ["normal", "std", "negative"]),
         (lambda: mv.bernoulli(tensor([1.5])), ValueError, ["bernoulli", "0 .. 1"]),

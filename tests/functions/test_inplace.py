@@ -64,7 +64,7 @@ REFUSED = [
     (lambda p: p.add_(1), "add_: this leaf of shape (2,) requires a gradient"),
     (lambda p: p.__iadd__(1), "x += y: this leaf of shape (2,)"),
     (lambda p: p.__setitem__(0, 1.0), "x[index] = value: this leaf"),
-    (lambda p: p.zero_(), "fill_: this leaf"),
+    (lambda p: p.zero_(), "zero_: this leaf"),
     (lambda p: p.normal_(), "normal_: this leaf"),
     (lambda p: (p * 2).add_(1), "add_: in-place changes are not recorded"),
     (lambda p: Tensor(np.ones(2)).copy_(p), "copy_: in-place changes are not recorded"),

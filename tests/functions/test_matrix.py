@@ -9,6 +9,7 @@ import pytest
 
 import minivision as mv
 import minivision.nn.functional as F
+from minivision import ops, reference
 from minivision.autograd import Tensor
 from minivision.functions import matrix
 from minivision.functions.matrix import (
@@ -18,7 +19,7 @@ from minivision.functions.matrix import (
     linear_matrix,
     transposed_convolution_three_ways,
 )
-from tests.functions import oracles
+from minivision.functions.upsampling import bed_of_nails
 from tests.helpers import assert_close
 
 SETTINGS = [
@@ -52,7 +53,7 @@ def test_a_toeplitz_matrix_with_a_stride():
 @pytest.mark.parametrize(("stride", "padding", "dilation", "groups"), SETTINGS)
 def test_c_x_is_the_convolution(stride, padding, dilation, groups, rng):
     x, w = rng.standard_normal((4, 5, 7)), rng.standard_normal((8, 4 // groups, 3, 2))
-    expected = oracles.conv(x[None], w, None, stride, padding, dilation, groups)[0]
+    expected = reference.conv(x[None], w, None, stride, padding, dilation, groups)[0]
     for dense in (False, True):
         c = conv_matrix(w, (5, 7), stride, padding, dilation, groups, dense=dense)
         assert c.shape == (expected.size, x.size)
@@ -64,7 +65,7 @@ def test_c_x_is_the_convolution(stride, padding, dilation, groups, rng):
 def test_its_transpose_is_the_transposed_convolution(stride, padding, dilation, groups, extra, rng):
     extra = tuple(min(extra, max(s, d) - 1) for s, d in zip(stride, dilation, strict=True))
     y, w = rng.standard_normal((8, 3, 4)), rng.standard_normal((8, 4 // groups, 3, 2))
-    expected = oracles.conv_transpose(y[None], w, None, stride, padding, extra, dilation, groups)[0]
+    expected = reference.conv_transpose(y[None], w, None, stride, padding, extra, groups, dilation)[0]
     for dense in (False, True):
         t = conv_transpose_matrix(w, (3, 4), stride, padding, extra, groups, dilation, dense=dense)
         assert_close(t @ y.ravel(), expected.ravel(), atol=1e-11)
@@ -78,7 +79,7 @@ def test_one_and_three_axes_and_same(rng):
     expected = F.conv1d(Tensor(x), Tensor(w), padding="same", dilation=2).numpy()
     assert_close(conv_matrix(w, 9, padding="same", dilation=2) @ x.ravel(), expected.ravel())
     x, w = rng.standard_normal((2, 3, 4, 5)), rng.standard_normal((2, 2, 2, 3, 2))
-    expected = oracles.conv(x[None], w, None, (1, 2, 1), (1, 0, 2), (1, 1, 2))
+    expected = reference.conv(x[None], w, None, (1, 2, 1), (1, 0, 2), (1, 1, 2))
     assert_close(conv_matrix(w, (3, 4, 5), (1, 2, 1), (1, 0, 2), (1, 1, 2)) @ x.ravel(), expected.ravel())
 
 
@@ -103,7 +104,7 @@ def test_three_ways_to_transpose(stride, padding, dilation, groups, rng):
 def test_three_ways_with_a_given_y_and_same_padding(rng):
     w, y = rng.standard_normal((1, 1, 2)), rng.standard_normal((1, 5))
     ways = transposed_convolution_three_ways(w, 5, y, padding="same")  # pads one position at the end
-    expected = oracles.conv_transpose(y[None], w, None)[0, :, :5]
+    expected = reference.conv_transpose(y[None], w, None)[0, :, :5]
     for way in ways:
         assert_close(way, expected)
     ribbon = transposed_convolution_three_ways([[[1.0, 2.0, 3.0]]], 5, [[1.0, 10.0]], stride=2)
@@ -112,7 +113,40 @@ def test_three_ways_with_a_given_y_and_same_padding(rng):
 
 
 INDICES = np.array([[[[3, 2], [8, 20]]]])
+BOXES = np.array([[0, 1.3, 0.4, 9.1, 7.7], [0, -2.2, 3.1, 5.9, 14.2], [0, 4, 4, 4, 4]])
+GRID = np.random.default_rng(1).uniform(-1.3, 1.3, (1, 3, 2, 2))
+INTERPOLATIONS = {
+    f"{mode} to {size}, corners={corners}, antialias={smooth}": (
+        lambda x, size=size, mode=mode, c=corners, a=smooth: F.interpolate(x, size, mode=mode, align_corners=c, antialias=a),
+        (1, 1, 4, 5),
+    )
+    for size in ((7, 3), (2, 9), (1, 1))
+    for mode in ("nearest", "nearest-exact", "area", "bilinear", "bicubic")
+    for corners in ((False, True) if mode in ("bilinear", "bicubic") else (None,))
+    for smooth in ((False, True) if mode in ("bilinear", "bicubic") else (False,))
+}
 LINEAR = {
+    **INTERPOLATIONS,
+    "trilinear": (lambda x: F.interpolate(x, scale_factor=2, mode="trilinear"), (1, 1, 2, 3, 2)),
+    "conv1d": (lambda x: F.conv1d(x, np.arange(6.0).reshape(1, 2, 3), dilation=2), (1, 2, 7)),
+    "conv_transpose2d": (
+        lambda x: F.conv_transpose2d(x, np.arange(12.0).reshape(1, 2, 2, 3), stride=(2, 1), padding=1, output_padding=(1, 0)),
+        (1, 1, 3, 4),
+    ),
+    "avg_pool1d": (lambda x: F.avg_pool1d(x, 3, 2, 1), (1, 2, 8)),
+    "adaptive 1d": (lambda x: F.adaptive_avg_pool1d(x, 3), (1, 2, 7)),
+    "max_unpool1d": (lambda x: F.max_unpool1d(x, np.array([[[1, 2, 6]]]), 2, output_size=(7,)), (1, 1, 3)),
+    "bed_of_nails": (lambda x: bed_of_nails(x, (2, 3)), (1, 2, 3, 2)),
+    "replicate": (lambda x: F.pad(x, (2, 3, 1, 0), mode="replicate"), (1, 2, 3, 4)),
+    "circular": (lambda x: F.pad(x, (2, 3, 1, 0), mode="circular"), (1, 2, 3, 4)),
+    "roi_align": (lambda x: ops.roi_align(x, BOXES, (3, 2), 0.5, aligned=True), (1, 2, 6, 7)),
+    "prroi_pool": (lambda x: ops.prroi_pool(x, BOXES, (3, 2), 0.5), (1, 2, 6, 7)),
+    "ps_roi_align": (lambda x: ops.ps_roi_align(x, BOXES, 2, 0.5, 2), (1, 4, 5, 7)),
+    "pixel_shuffle": (lambda x: F.pixel_shuffle(x, 2), (1, 8, 2, 3)),
+    "pixel_unshuffle": (lambda x: F.pixel_unshuffle(x, 2), (1, 2, 4, 6)),
+    "unfold": (lambda x: F.unfold(x, (2, 3), dilation=(2, 1), padding=1, stride=(1, 2)), (1, 2, 4, 5)),
+    "fold": (lambda x: F.fold(x, (4, 5), (2, 3), stride=(2, 1)), (1, 6, 6)),
+    "grid_sample": (lambda x: F.grid_sample(x, GRID, align_corners=False), (1, 2, 4, 5)),
     "avg_pool2d": (lambda x: F.avg_pool2d(x, 2), (1, 2, 4, 5)),
     "avg_pool2d, ceil": (lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False), (1, 1, 4, 5)),
     "adaptive": (lambda x: F.adaptive_avg_pool2d(x, (2, 3)), (1, 1, 5, 4)),
@@ -141,6 +175,25 @@ def test_the_matrix_of_anything_linear(name, rng):
     assert_close(a @ x.detach().numpy().ravel(), y.detach().numpy().ravel())
     y.backward(Tensor(np.asarray(dy)))
     assert_close(a.T @ np.ravel(dy), x.grad.numpy().ravel())
+
+
+def test_pairs_of_matrices():
+    """What undoes an operation, or is its transpose, as an equation between matrices."""
+
+    def matrix_of(fn, size):
+        return linear_matrix(fn, size, dense=True)
+
+    shuffled = matrix_of(lambda x: F.pixel_shuffle(x, 2), (1, 4, 2, 3))
+    np.testing.assert_array_equal(shuffled.T, matrix_of(lambda x: F.pixel_unshuffle(x, 2), (1, 1, 4, 6)))
+    np.testing.assert_array_equal(shuffled.T @ shuffled, np.eye(24))  # a permutation
+    unfolded = matrix_of(lambda x: F.unfold(x, 2), (1, 1, 3, 4))
+    np.testing.assert_array_equal(unfolded.T, matrix_of(lambda x: F.fold(x, (3, 4), 2), (1, 4, 6)))
+    nails = matrix_of(lambda x: bed_of_nails(x, (2, 3)), (1, 1, 2, 2))
+    np.testing.assert_array_equal(nails.T, matrix_of(lambda x: x[..., ::2, ::3], (1, 1, 4, 6)))
+    nearest = matrix_of(lambda x: F.interpolate(x, scale_factor=2), (1, 1, 2, 3))
+    assert_close(nearest.T / 4, matrix_of(lambda x: F.avg_pool2d(x, 2), (1, 1, 4, 6)))
+    unpooled = matrix_of(lambda x: F.max_unpool2d(x, INDICES, 2, output_size=(5, 5)), (1, 1, 2, 2))
+    np.testing.assert_array_equal(unpooled.T @ unpooled, np.eye(4))  # every value comes back from its own place
 
 
 def test_values_of_the_matrix():

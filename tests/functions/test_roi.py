@@ -1,16 +1,19 @@
-"""RoIPool, RoIAlign, PrRoIPool: against loops written from torchvision's kernel rules, and what the boxes receive."""
+"""RoIPool, RoIAlign, PrRoIPool: against their definitions in loops, and what the boxes receive."""
 
 from __future__ import annotations
 
-import math
+import itertools
 import re
 
 import numpy as np
 import pytest
 
+from minivision import reference
 from minivision.autograd import Tensor
 from minivision.functions.roi import RoIAlign, RoIPool, prroi_pool, ps_roi_align, roi_align, roi_pool
 from tests.helpers import assert_close, layouts, numerical_gradient, tie_free, to_device, to_numpy
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*which ends before it begins")
 
 RAMP = np.arange(25.0).reshape(1, 1, 5, 5)
 ONE = np.array([[0, 1, 1, 3, 3.0]])
@@ -37,73 +40,6 @@ def tensor(array, device="cpu", **kw):
     return Tensor(to_device(np.asarray(array, np.float64), device), **kw)
 
 
-# ---- the definitions, sample by sample ----
-
-
-def bilinear(plane, y, x):
-    """The value at (y, x), where (0, 0) is the centre of the first cell; 0 more than a cell outside."""
-    height, width = plane.shape
-    if not (-1 <= y <= height and -1 <= x <= width):
-        return 0.0
-    y, x = max(y, 0.0), max(x, 0.0)
-    top, left = min(int(y), height - 1), min(int(x), width - 1)
-    bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
-    ly, lx = (0.0 if top == height - 1 else y - top), (0.0 if left == width - 1 else x - left)
-    return (
-        (1 - ly) * (1 - lx) * plane[top, left]
-        + (1 - ly) * lx * plane[top, right]
-        + ly * (1 - lx) * plane[bottom, left]
-        + ly * lx * plane[bottom, right]
-    )
-
-
-def align_loop(x, rois, size, scale=1.0, sampling_ratio=-1, aligned=False, reduction="mean"):
-    bins_y, bins_x = size
-    y = np.zeros((len(rois), x.shape[1], bins_y, bins_x))
-    offset = 0.5 if aligned else 0.0
-    for k, (n, *box) in enumerate(rois):
-        x1, y1, x2, y2 = (c * scale - offset for c in box)
-        height, width = y2 - y1, x2 - x1
-        if not aligned:
-            height, width = max(height, 1.0), max(width, 1.0)
-        bin_h, bin_w = height / bins_y, width / bins_x
-        down = sampling_ratio if sampling_ratio > 0 else math.ceil(height / bins_y)
-        across = sampling_ratio if sampling_ratio > 0 else math.ceil(width / bins_x)
-        for c, p, q in np.ndindex(y.shape[1:]):
-            samples = [
-                bilinear(x[int(n), c], y1 + p * bin_h + (i + 0.5) * bin_h / down, x1 + q * bin_w + (j + 0.5) * bin_w / across)
-                for i in range(down)
-                for j in range(across)
-            ]
-            if samples:
-                y[k, c, p, q] = np.mean(samples) if reduction == "mean" else max(samples)
-    return y
-
-
-def pool_loop(x, rois, size, scale=1.0):
-    """Values, and the (row, column) of each winner or None."""
-
-    def snap(v):
-        return int(math.copysign(math.floor(abs(v) + 0.5), v))
-
-    height, width = x.shape[2:]
-    y, winners = np.zeros((len(rois), x.shape[1], *size)), {}
-    for k, (n, *box) in enumerate(rois):
-        x1, y1, x2, y2 = (snap(c * scale) for c in box)
-        bin_h, bin_w = max(y2 - y1 + 1, 1) / size[0], max(x2 - x1 + 1, 1) / size[1]
-        for c, p, q in np.ndindex(y.shape[1:]):
-            rows = range(max(y1 + math.floor(p * bin_h), 0), min(y1 + math.ceil((p + 1) * bin_h), height))
-            columns = range(max(x1 + math.floor(q * bin_w), 0), min(x1 + math.ceil((q + 1) * bin_w), width))
-            best = None
-            for i in rows:
-                for j in columns:
-                    if best is None or x[int(n), c, i, j] > x[int(n), c][best]:
-                        best = (i, j)
-            winners[k, c, p, q] = best
-            y[k, c, p, q] = 0.0 if best is None else x[int(n), c][best]
-    return y, winners
-
-
 # ---- RoIAlign ----
 
 
@@ -113,7 +49,7 @@ def pool_loop(x, rois, size, scale=1.0):
 @pytest.mark.parametrize("reduction", ["mean", "max"])
 def test_align_is_its_definition(reduction, sampling_ratio, aligned, scale, rng, device):
     x = rng.standard_normal((3, 2, 7, 5))
-    expected = align_loop(x, BOXES, (3, 2), scale, sampling_ratio, aligned, reduction)
+    expected = reference.roi_align(x, BOXES, (3, 2), scale, sampling_ratio, aligned, reduction)
     for _, arranged in layouts(x):
         y = roi_align(tensor(arranged, device), tensor(BOXES, device), (3, 2), scale, sampling_ratio, aligned, reduction)
         assert_close(y, expected, rtol=1e-12, atol=1e-13)
@@ -125,7 +61,7 @@ def test_align_random_boxes(rng, device):
     rois = np.column_stack([rng.integers(0, 2, 200), rng.uniform(-4, 12, (200, 4))])
     for aligned in (False, True):
         y = roi_align(tensor(x, device), tensor(rois, device), (2, 3), 1.0, -1, aligned)
-        assert_close(y, align_loop(x, rois, (2, 3), 1.0, -1, aligned), rtol=1e-11, atol=1e-12)
+        assert_close(y, reference.roi_align(x, rois, (2, 3), 1.0, -1, aligned), rtol=1e-11, atol=1e-12)
 
 
 def test_align_fixtures(device):
@@ -170,19 +106,95 @@ def test_align_box_gradient_by_differences_of_the_loop(reduction, sampling_ratio
     roi_align(features, boxes, (3, 2), 1.0, sampling_ratio, aligned, reduction).backward(tensor(dy, device))
 
     def loop(b):
-        return align_loop(x, np.column_stack([SMOOTH[:, 0], b]), (3, 2), 1.0, sampling_ratio, aligned, reduction)
+        return reference.roi_align(x, np.column_stack([SMOOTH[:, 0], b]), (3, 2), 1.0, sampling_ratio, aligned, reduction)
 
     assert_close(boxes.grad[:, 1:], numerical_gradient(loop, SMOOTH[:, 1:], dy), rtol=1e-6, atol=1e-8)
     assert_close(boxes.grad[:, 0], np.zeros(4))
 
 
-def test_align_is_linear_in_its_features(rng, device):
-    """<A x, y> = <x, A^T y>"""
+@pytest.mark.parametrize("scale", [1.0, 0.7])
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("sampling_ratio", [1, 3, -1])
+def test_align_gradients_are_those_of_the_definition(sampling_ratio, aligned, scale, rng, device):
+    """To features and boxes, degenerate boxes and kinks included: both follow the same conventions there."""
     x, dy = rng.standard_normal((3, 2, 7, 5)), rng.standard_normal((11, 2, 3, 2))
-    features = tensor(x, device, requires_grad=True)
-    y = roi_align(features, tensor(BOXES, device), (3, 2), 0.8, 2, True)
-    y.backward(tensor(dy, device))
-    assert_close(np.sum(to_numpy(y) * dy), np.sum(x * to_numpy(features.grad)), rtol=1e-12)
+    dx, dboxes = reference.roi_align_backward(dy, x, BOXES, (3, 2), scale, sampling_ratio, aligned)
+    for _, arranged in layouts(x):
+        features, boxes = tensor(arranged, device, requires_grad=True), tensor(BOXES, device, requires_grad=True)
+        roi_align(features, boxes, (3, 2), scale, sampling_ratio, aligned).backward(tensor(dy, device))
+        assert_close(features.grad, dx, rtol=1e-11, atol=1e-12)
+        assert_close(boxes.grad, dboxes, rtol=1e-11, atol=1e-12)
+
+
+def away_from_kinks(op, x, rois, *settings, h=1e-5):
+    """Whether no box takes another decision when any coordinate moves by h to either side: (K,)."""
+    steady = np.ones(len(rois), bool)
+    images, corners = rois[:, 0].astype(int), rois[:, 1:]
+
+    def decide(boxes):
+        function = op(images, (3, 2), 1.0, *settings)
+        function.forward(x, boxes)
+        return function.decisions()
+
+    here = decide(corners)
+    for coordinate, step in itertools.product(range(4), (-h, h)):
+        there = decide(corners + step * (np.arange(4) == coordinate))
+        for name in here:
+            if here[name].shape != there[name].shape:
+                return np.zeros(len(rois), bool)
+            steady &= (here[name] == there[name]).reshape(len(rois), -1).all(axis=1)
+    return steady
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("sampling_ratio", [1, 2, 5])
+def test_align_box_gradient_on_random_boxes(sampling_ratio, aligned, rng, device):
+    """Against central differences, wherever no sample crosses the centre of a cell or a border rule within the step."""
+    x, rois = rng.standard_normal((2, 2, 6, 9)), np.column_stack([rng.integers(0, 2, 300), rng.uniform(-5, 13, (300, 4))])
+    rois = rois[away_from_kinks(RoIAlign, x, rois, sampling_ratio, aligned)]
+    rois = rois[(abs(rois[:, 3:] - rois[:, 1:3] - 1) > 1e-3).all(axis=1)]  # where the enlarging to one cell begins
+    assert len(rois) > 150
+    dy = rng.standard_normal((len(rois), 2, 3, 2))
+    boxes = tensor(rois, device, requires_grad=True)
+    roi_align(tensor(x, device), boxes, (3, 2), 1.0, sampling_ratio, aligned).backward(tensor(dy, device))
+    assert_close(boxes.grad[:, 1:], box_differences(roi_align, x, rois, dy, 1.0, sampling_ratio, aligned), rtol=1e-6, atol=1e-8)
+
+
+def box_differences(op, x, rois, dy, *settings, h=1e-6):
+    """Central differences of every box at once, as the boxes do not know each other: (K, 4)."""
+    columns = []
+    for coordinate in range(1, 5):
+        step = h * (np.arange(5) == coordinate)
+        above, below = (to_numpy(op(tensor(x), tensor(rois + s), (3, 2), *settings)) for s in (step, -step))
+        columns.append((dy * (above - below)).sum(axis=(1, 2, 3)) / (2 * h))
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_prroi_box_gradient_on_random_boxes(aligned, rng, device):
+    """Its gradient is continuous, so no box needs to be left out but those that are about to lose their area."""
+    low = rng.uniform(-4, 9, (300, 2))
+    rois = np.column_stack([rng.integers(0, 2, 300), low, low + rng.uniform(0.01, 8, (300, 2))])
+    rois[:40, 1:] = rois[:40, 1:].round()  # edges on the centres of cells
+    rois = rois[(rois[:, 3:] > rois[:, 1:3]).all(axis=1)]
+    x, dy = rng.standard_normal((2, 2, 6, 9)), rng.standard_normal((len(rois), 2, 3, 2))
+    boxes = tensor(rois, device, requires_grad=True)
+    prroi_pool(tensor(x, device), boxes, (3, 2), 0.9, aligned).backward(tensor(dy, device))
+    assert_close(boxes.grad[:, 1:], box_differences(prroi_pool, x, rois, dy, 0.9, aligned), rtol=1e-5, atol=1e-7)
+
+
+def test_samples_beyond_counting(device):
+    """A box that ran away would need more samples than memory holds; the error says so before anything is computed."""
+    x, far = tensor(RAMP, device), tensor([[0, 1, 1, 3, 3], [0, 0, 0, 1e9, 4]], device)
+    words = "box 1 reaches over 1e+09 cells of a map of 5, which takes 500000000 samples in each of its 2 bins; clip the boxes"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        roi_align(x, far, 2)
+    assert np.isfinite(to_numpy(roi_align(x, far, 2, sampling_ratio=2))).all()
+    for op in (roi_pool, roi_align, prroi_pool):
+        with pytest.raises(ValueError, match=r"box 0 is .* coordinates must be finite, and below 2147483647"):
+            op(x, tensor([[0, 0, 0, 1e30, 4]], device), 2)
+    long = roi_align(x, tensor([[0, 0, 0, 300, 200]], device), 1)  # few of its samples lie on the map, by the definition:
+    assert_close(long, reference.roi_align(RAMP, np.array([[0, 0, 0, 300, 200]]), 1), rtol=1e-10)
 
 
 def test_gradient_at_the_centre_of_a_cell_is_the_right_hand_one(device):
@@ -207,12 +219,9 @@ def test_decisions_name_the_cell_of_each_sample(device):
 @pytest.mark.parametrize("size", [(3, 2), (1, 1), (4, 7)])
 def test_pool_is_its_definition(size, scale, rng, device):
     x = rng.integers(-3, 3, (3, 2, 7, 5)).astype(float)  # many ties
-    expected, winners = pool_loop(x, BOXES, size, scale)
+    expected, winners = reference.roi_pool(x, BOXES, size, scale)
     dy = rng.standard_normal(expected.shape)
-    dx = np.zeros_like(x)
-    for (k, c, p, q), best in winners.items():
-        if best is not None:
-            dx[int(BOXES[k, 0]), c][best] += dy[k, c, p, q]
+    dx = reference.roi_pool_backward(dy, winners, BOXES, x.shape)
     for _, arranged in layouts(x):
         features = tensor(arranged, device, requires_grad=True)
         y = roi_pool(features, tensor(BOXES, device), size, scale)
@@ -283,6 +292,29 @@ def test_prroi_is_the_integral(box, rng, device):
     assert_close(y[0, 0], integral_loop(x[0, 0], box, (2, 3)), rtol=0, atol=2e-4)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.7])
+@pytest.mark.parametrize("aligned", [False, True])
+def test_prroi_is_its_definition(aligned, scale, rng, device):
+    x = rng.standard_normal((3, 2, 7, 5))
+    expected = reference.prroi_pool(x, BOXES, (3, 2), scale, aligned)
+    for _, arranged in layouts(x):
+        y = prroi_pool(tensor(arranged, device), tensor(BOXES, device), (3, 2), scale, aligned)
+        assert_close(y, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_prroi_on_boxes_smaller_than_a_rounding(rng, device):
+    """A bin of a thousandth of a cell, in single precision: the value is that of the surface there, the gradient its slope."""
+    x, box = rng.standard_normal((1, 1, 7, 9)), np.array([[0, 5.25, 3.5, 5.2539, 3.5039]], np.float32)
+    single = Tensor(to_device(box, device), requires_grad=True)
+    y = prroi_pool(Tensor(to_device(x.astype(np.float32), device)), single, 2)
+    exact = tensor(box, device, requires_grad=True)
+    expected = prroi_pool(tensor(x, device), exact, 2)
+    y.sum().backward()
+    expected.sum().backward()
+    assert_close(y, expected, rtol=1e-5, atol=1e-6)
+    assert_close(single.grad, exact.grad, rtol=1e-4, atol=1e-5)
+
+
 def test_prroi_by_hand(device):
     """Over cells 1 .. 3 of [0, 0, 6, 0, 0] the hat at 2 has its whole area, 6; on a ramp the mean is the value in the middle."""
     x = np.zeros((1, 1, 5, 5))
@@ -301,8 +333,7 @@ def test_prroi_edges_of_the_box(device):
 
 def test_position_sensitive(rng, device):
     x = rng.standard_normal((3, 2 * 3 * 2, 7, 5))
-    everything = align_loop(x, BOXES, (3, 2), 0.9, 2, aligned=True).reshape(11, 2, 3, 2, 3, 2)
-    expected = np.stack([np.stack([everything[:, :, p, q, p, q] for q in range(2)], -1) for p in range(3)], 2)
+    expected = reference.ps_roi_align(x, BOXES, (3, 2), 0.9, 2)
     assert_close(ps_roi_align(tensor(x, device), tensor(BOXES, device), (3, 2), 0.9, 2), expected, rtol=1e-11)
 
 
@@ -380,8 +411,8 @@ def test_wrong_arguments(op, device):
         op(tensor(np.zeros((4, 5, 6)), device), boxes, 2)
     with pytest.raises(ValueError, match="must not be empty"):
         op(tensor(np.zeros((1, 4, 0, 6)), device), boxes, 2)
-    for size in (0, (2, -1), (2, 2, 2), 1.5, "2"):
-        with pytest.raises(ValueError, match="must be a positive int, or two of them"):
+    for size, kind in ((0, ValueError), ((2, -1), ValueError), ((2, 2, 2), ValueError), (1.5, TypeError), ("2", TypeError)):
+        with pytest.raises(kind, match="must be a positive int, or two of them"):
             op(x, boxes, size)
     with pytest.raises(TypeError, match=r"input is float64, but boxes is float32"):
         op(x, Tensor(to_device(ONE.astype(np.float32), device)), 2)
@@ -391,7 +422,7 @@ def test_wrong_settings(device):
     x, boxes = tensor(np.zeros((1, 3, 5, 6)), device), tensor(ONE, device)
     with pytest.raises(ValueError, match="reduction='sum' is unknown; use 'mean' or 'max'"):
         roi_align(x, boxes, 2, reduction="sum")
-    with pytest.raises(ValueError, match=r"sampling_ratio=1\.5 must be an int"):
+    with pytest.raises(TypeError, match=r"sampling_ratio=1\.5 must be an int"):
         roi_align(x, boxes, 2, sampling_ratio=1.5)
     with pytest.raises(ValueError, match="has 3 channels, which must be a multiple of the 2 x 2 bins"):
         ps_roi_align(x, boxes, 2)

@@ -167,7 +167,7 @@ ERRORS = [
     (lambda x: x.view(np.dtype("float32")), TypeError, ["view", ".to(dtype)"]),
     (lambda x: F.permute(x, 0, 1), ValueError, ["permute", "(0, 1)", "(2, 3, 4)"]),
     (lambda x: F.permute(x, 0, 0, 1), ValueError, ["permute", "(0, 0, 1)", "twice"]),
-    (lambda x: F.transpose(x, 0, 3), IndexError, ["transpose", "dim 3"]),
+    (lambda x: F.transpose(x, 0, 3), IndexError, ["transpose", "dim1=3"]),
     (lambda x: F.t(x), ValueError, ["t: ", "(2, 3, 4)"]),
     (lambda x: F.flatten(x, 2, 0), ValueError, ["flatten", "start_dim=2", "end_dim=0"]),
     (lambda x: F.expand(x, 2, 5, 4), ValueError, ["expand", "(2, 3, 4)", "(2, 5, 4)"]),
@@ -198,3 +198,34 @@ def test_errors_name_what_is_wrong(call, kind, words):
     for word in words:
         assert word in str(error.value)
     assert "np." not in str(error.value)
+
+
+def test_a_negative_start_counts_from_the_end(device):
+    x = Tensor(to_device(X, device))
+    assert_close(F.narrow(x, 1, -2, 2), X[:, -2:])
+    assert_close(F.narrow(x, 2, -1, 0), X[:, :, :0])
+
+
+def test_joined_integers_and_floats_are_floats(device):
+    whole, real = to_device(np.array([1, 2]), device), to_device(np.array([0.5], np.float32), device)
+    y = F.cat([Tensor(whole), Tensor(real)])
+    assert y.dtype == np.float32
+    assert_close(y, [1, 2, 0.5])
+
+
+def test_true_as_an_index_is_a_new_axis(device):
+    x = Tensor(to_device(X, device), requires_grad=True)
+    y = x[True]
+    assert y.shape == (1, *X.shape)
+    (y * 3).sum().backward()
+    assert_close(x.grad, np.full(X.shape, 3.0))
+
+
+def test_a_refused_assignment_changes_nothing(device):
+    x = Tensor(to_device(X.copy(), device))
+    version = x._version[0]
+    for index, value in ((2, 1.0), ((0, slice(None), 9), 1.0), (0, np.ones(3)), (to_device(np.array([0, 9]), device), 1.0)):
+        with pytest.raises((IndexError, ValueError)):
+            x[index] = to_device(value, device) if isinstance(value, np.ndarray) else value
+    assert_close(x, X)
+    assert x._version[0] == version

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minivision import reference
 from minivision.autograd import Tensor
 from minivision.functions.convolution import conv_transpose2d
-from minivision.functions.upsampling import interpolate, linear_matrix, nearest_matrix
-from tests.functions import oracles
+from minivision.functions.upsampling import interpolate, linear_weights, nearest_weights
 from tests.helpers import assert_close, layouts, to_device, to_numpy
 
 
@@ -23,20 +23,20 @@ SIZES = [(1, 1), (3, 4), (8, 9), (5, 3), (4, 5), (13, 2)]
 def test_interpolate_is_its_definition(size, rng, device):
     x = rng.standard_normal((2, 3, 4, 5))
     for _, arranged in layouts(x):
-        assert_close(interpolate(tensor(arranged, device), size), oracles.nearest_interpolate(x, size))
+        assert_close(interpolate(tensor(arranged, device), size), reference.interpolate(x, size))
         for align in (False, True):
             y = interpolate(tensor(arranged, device), size, mode="bilinear", align_corners=align)
-            assert_close(y, oracles.linear_interpolate(x, size, align), atol=1e-12)
+            assert_close(y, reference.interpolate(x, size, "linear", align), atol=1e-12)
 
 
 def test_one_and_three_axes(rng, device):
     x = rng.standard_normal((2, 3, 5))
-    assert_close(interpolate(tensor(x, device), 7, mode="linear"), oracles.linear_interpolate(x, (7,)), atol=1e-12)
+    assert_close(interpolate(tensor(x, device), 7, mode="linear"), reference.interpolate(x, (7,), "linear"), atol=1e-12)
     x = rng.standard_normal((1, 2, 2, 3, 4))
     assert_close(
-        interpolate(tensor(x, device), (3, 5, 2), mode="trilinear"), oracles.linear_interpolate(x, (3, 5, 2)), atol=1e-12
+        interpolate(tensor(x, device), (3, 5, 2), mode="trilinear"), reference.interpolate(x, (3, 5, 2), "linear"), atol=1e-12
     )
-    assert_close(interpolate(tensor(x, device), scale_factor=2), oracles.nearest_interpolate(x, (4, 6, 8)))
+    assert_close(interpolate(tensor(x, device), scale_factor=2), reference.interpolate(x, (4, 6, 8)))
 
 
 FIXTURES = [
@@ -93,10 +93,10 @@ def test_matrices(rng):
     """Rows add up to 1; the transposed matrix is the transpose, whatever the sizes."""
     for n, m in [(1, 4), (4, 1), (3, 7), (7, 3), (5, 5)]:
         for matrix in (
-            nearest_matrix(n, m),
-            linear_matrix(n, m, False),
-            linear_matrix(n, m, True),
-            linear_matrix(n, m, False, 1.3),
+            nearest_weights(n, m),
+            linear_weights(n, m, False),
+            linear_weights(n, m, True),
+            linear_weights(n, m, False, 1.3),
         ):
             assert_close(matrix.dense().sum(axis=1), np.ones(m), atol=1e-14)
             np.testing.assert_array_equal(matrix.transposed().dense(), matrix.dense().T)
@@ -106,7 +106,7 @@ def test_nearest_is_exact():
     """floor(j in / out) in integers; in floating point 49 * (2 / 98) falls below 1."""
     for n in range(1, 40):
         for m in (1, 7, 49, 66, 98, 110):
-            assert nearest_matrix(n, m).sources[:, 0].tolist() == [j * n // m for j in range(m)]
+            assert nearest_weights(n, m).sources[:, 0].tolist() == [j * n // m for j in range(m)]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -127,7 +127,7 @@ ERRORS = [
     (lambda x: interpolate(x, 3, mode="cubicle"), ValueError, ["interpolate", "'cubicle'", "'bilinear'"]),
     (lambda x: interpolate(x, 3, mode="trilinear"), ValueError, ["interpolate", "'trilinear'", "(1, 2, 3, 4)", "'bilinear'"]),
     (lambda x: interpolate(x, 3, align_corners=False), ValueError, ["interpolate", "align_corners", "nearest"]),
-    (lambda x: interpolate(x, (3, 4, 5)), ValueError, ["interpolate", "size=(3, 4, 5)", "2 numbers"]),
+    (lambda x: interpolate(x, (3, 4, 5)), ValueError, ["interpolate", "size=(3, 4, 5)", "2 of them"]),
     (lambda x: interpolate(x, scale_factor=0.1), ValueError, ["interpolate", "(3, 4)", "(0, 0)"]),
     (lambda x: interpolate(x[0, 0], 3), ValueError, ["interpolate", "input", "(3, 4)", "(N, C, H, W)"]),
     (lambda x: interpolate(x.long(), 3), TypeError, ["interpolate", "input", "int64"]),

@@ -270,3 +270,13 @@ def test_containers():
     for make in (lambda: nn.Sequential(3), lambda: nn.ModuleList([None]), lambda: nn.ModuleDict({"a": "b"})):
         with pytest.raises(TypeError, match="not a Module"):
             make()
+
+
+def test_full_backward_hooks_see_nested_outputs(rng):
+    """An LSTM returns (y, (h, c)): the hook sees the gradients of all three."""
+    layer, seen = nn.LSTM(3, 4), []
+    layer.register_full_backward_hook(lambda m, gi, go: seen.append((gi[0].shape, [g.shape for g in go])))
+    x = mv.Tensor(rng.standard_normal((5, 2, 3)).astype(np.float32), requires_grad=True)
+    y, (h, _) = layer(x)
+    (y.sum() + h.sum()).backward()
+    assert seen == [((5, 2, 3), [(5, 2, 4), (1, 2, 4), (1, 2, 4)])]

@@ -244,7 +244,7 @@ def test_focal_loss_far_out(device):
         (lambda t: ops.box_area(t(np.zeros((3, 5)))), "box_area: boxes has shape (3, 5), but must be (N, 4)"),
         (lambda t: ops.box_area(t(np.zeros(4))), "box_area: boxes has shape (4,)"),
         (lambda t: ops.box_iou(t(A), t(np.zeros((2, 3)))), "box_iou: boxes2 has shape (2, 3)"),
-        (lambda t: ops.box_iou(t(A), t(B), fmt="yxyx"), "box_iou: fmt='yxyx' is unknown; use 'xyxy', 'xywh', 'cxcywh'"),
+        (lambda t: ops.box_iou(t(A), t(B), fmt="yxyx"), "box_iou: fmt='yxyx' is unknown; use 'xyxy', 'xywh' or 'cxcywh'"),
         (lambda t: ops.box_convert(t(A), "xyxy", "xyhw"), "box_convert: out_fmt='xyhw' is unknown"),
         (lambda t: ops.clip_boxes_to_image(t(A), (3, 4, 5)), "size=(3, 4, 5) must be (height, width)"),
         (lambda t: ops.masks_to_boxes(t(np.zeros((3, 4)))), "masks has shape (3, 4), but must be (N, H, W)"),

@@ -91,14 +91,19 @@ class Library:
         return self.find(name)
 
 
-def evaluate(case: Case, library: Library) -> list[np.ndarray]:
-    """The outputs of a case followed by the gradients of its floating inputs, as NumPy arrays."""
+def call(case: Case, library: Library) -> tuple[list[Any], list[Any]]:
+    """The positional inputs of a case, as the library's tensors, and its outputs."""
     inputs = [_make(spec, f"{case.name}/{i}", library) for i, spec in enumerate(case.inputs)]
     arguments = {name: _make(v, f"{case.name}/{name}", library) if isinstance(v, (Constant, Labels)) else v
                  for name, v in case.arguments.items()}  # fmt: skip
     function = library.find(case.op) if isinstance(case.op, str) else lambda *args, **kw: case.op(library, *args, **kw)
     result = function(*inputs, **arguments)
-    outputs = list(result) if isinstance(result, (tuple, list)) else [result]
+    return inputs, list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def evaluate(case: Case, library: Library) -> list[np.ndarray]:
+    """The outputs of a case followed by the gradients of its floating inputs, as NumPy arrays."""
+    inputs, outputs = call(case, library)
     values = [_numpy(y) for y in outputs]
     total = None
     for i, y in enumerate(outputs):

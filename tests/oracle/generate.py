@@ -1,6 +1,9 @@
 """Write topics/TOPIC.npz: what PyTorch answers for every case of a table. Run it when the table changes.
 
 python -m tests.oracle.generate [TOPIC ...]
+
+`regions` is answered by torchvision, which has to be installed with its compiled operations; otherwise the run ends with an
+ImportError that says so, and the file stays as it is.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import minivision.functions
+import minivision.ops
 from minivision.autograd import Tensor
 from tests.oracle.cases import Library
 
@@ -23,7 +24,8 @@ def minivision_library(device: str = "cpu") -> Library:
         return x.requires_grad_() if requires_grad else x
 
     def find(name: str) -> Callable[..., Any]:
-        return operations.get(name) or operations.get(f"{name}_") or getattr(Tensor, name)
+        found = operations.get(name) or operations.get(f"{name}_") or getattr(minivision.ops, name, None)
+        return found or getattr(Tensor, name)
 
     return Library(tensor, find)
 
@@ -47,7 +49,7 @@ def operation_modules() -> list[Any]:
 
 
 def torch_library() -> Library:
-    """PyTorch."""
+    """PyTorch, and torchvision for the operations on boxes and regions."""
     import torch
     import torch.nn.functional as F
 
@@ -58,6 +60,24 @@ def torch_library() -> Library:
         for place in (F, torch, torch.Tensor):
             if hasattr(place, name):
                 return getattr(place, name)
+        if hasattr(minivision.ops, name):
+            return getattr(torchvision_ops(), name)
         raise AttributeError(f"PyTorch has no operation {name}")
 
     return Library(tensor, find)
+
+
+def torchvision_ops() -> Any:
+    """`torchvision.ops`, its compiled operations included."""
+    import torch
+
+    try:
+        from torchvision import extension, ops
+
+        extension._assert_has_ops()
+    except (ImportError, RuntimeError, OSError) as error:  # also: installed, but built for another PyTorch
+        raise ImportError(
+            f"operations on boxes and regions are compared with torchvision, which does not work here ({error}); install the "
+            f"release that goes with PyTorch {torch.__version__}: pip install torchvision"
+        ) from error
+    return ops

@@ -7,11 +7,9 @@ from typing import Any
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array
 from minivision.functions.convolution.faces import correlate, correlate_kernel, correlate_transposed
-from minivision.functions.convolution.geometry import sliding_window
+from minivision.functions.convolution.geometry import AXES, need_samples, sliding_window
 from minivision.functions.layout import channel_sums
-from minivision.functions.operands import as_tensor, need_float
-
-AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
+from minivision.functions.operands import as_tensor, integer, need_float
 
 Shape = tuple[int, ...]
 
@@ -45,19 +43,31 @@ class Convolution(Function):
 
     def check_channels(self, x: Shape, w: Shape, b: Shape | None) -> None:
         """Raise ValueError unless channels, groups and bias fit together."""
-        channels, out, per_group, groups = x[1], w[0], w[1], self.groups
-        if groups < 1 or channels % groups or out % groups:
+        channels, out, per_group, groups = x[1], w[0], w[1], integer(self.op, "groups", self.groups, minimum=1)
+        if channels % groups or out % groups:
             raise ValueError(
-                f"{self.op}: groups={groups} must divide the input's {channels} channels and the weight's {out} output channels"
+                f"{self.op}: groups={groups} must divide the input's {channels} channels and the weight's {out} output channels; "
+                f"input is {x}, weight {w}"
             )
         if channels != per_group * groups:
             of_groups = f" * groups {groups} = {per_group * groups}" if groups > 1 else ""
             raise ValueError(
-                f"{self.op}: input has {channels} channels (N, C, {AXES[len(x) - 2]}) = {x}, "
-                f"but weight (out, in/groups, *kernel) = {w} expects {per_group}{of_groups}"
+                f"{self.op}: input has {channels} channels (N, C, {AXES[len(x) - 2]}) = {x}, but "
+                f"weight (out, in/groups, *kernel) = {w} expects {per_group}{of_groups}"
+                f"{way_out(x, per_group * groups, groups)}"
             )
         if b is not None and b != (out,):
             raise ValueError(f"{self.op}: bias has shape {b}, but weight {w} has {out} output channels, so it must be ({out},)")
+
+
+def way_out(x: Shape, expected: int, groups: int = 1) -> str:
+    """What a student who gave an input of the wrong number of channels may have meant."""
+    if x[-1] == expected and len(x) > 2:
+        order = (0, len(x) - 1, *range(1, len(x) - 1))
+        return f"; if the channels are last, bring them forward with input.permute{order}"
+    if groups == 1:
+        return f"; give it {expected} channels, or make the layer with in_channels={x[1]}"
+    return f"; the weight's axis 1 must be in_channels / groups = {x[1]} / {groups} = {x[1] // groups}"
 
 
 # ---- what users call ----
@@ -121,12 +131,9 @@ def checked_inputs(op: str, ndim: int, input: Any, weight: Any, bias: Any, layou
     x, w = as_tensor(op, "input", input), as_tensor(op, "weight", weight)
     b = None if bias is None else as_tensor(op, "bias", bias)
     if w.ndim != ndim + 2:
-        raise ValueError(f"{op}: weight has shape {w.shape}, but must have {ndim + 2} axes {layout}")
-    if x.ndim not in (ndim + 1, ndim + 2):
-        raise ValueError(
-            f"{op}: input has shape {x.shape}, but must be (N, C, {AXES[ndim]}), or (C, {AXES[ndim]}) for a single sample"
-        )
+        raise ValueError(f"{op}: weight has shape {w.shape}, but must have {ndim + 2} axes, {layout} with {ndim} for the kernel")
+    need_samples(op, x, ndim)
     if 0 in w.shape:
-        raise ValueError(f"{op}: weight {w.shape} {layout} has an axis of length 0")
+        raise ValueError(f"{op}: weight {layout} = {w.shape} has an axis of length 0; every length must be at least 1")
     need_float(op, input=x, weight=w, bias=b)
     return x, w, b

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from minivision.autograd import Tensor
 from minivision.functions.layout import Pair
+from minivision.functions.operands import integer, shown
+
+AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
+LEGAL = {
+    1: "an int",
+    2: "an int, or 2 ints, one for each spatial axis (height, width)",
+    3: "an int, or 3 ints, one for each spatial axis (depth, height, width)",
+}
 
 
 class Window(NamedTuple):
@@ -17,17 +26,22 @@ class Window(NamedTuple):
     groups: int = 1
 
 
+def need_samples(op: str, x: Tensor, ndim: int) -> None:
+    """Raise ValueError unless the input is a batch (N, C, *spatial) or a single sample (C, *spatial)."""
+    if x.ndim not in (ndim + 1, ndim + 2):
+        way_out = "; give it a channel axis with input.unsqueeze(0)" if x.ndim == ndim else ""
+        legal = f"(N, C, {AXES[ndim]}), or (C, {AXES[ndim]}) for a single sample"
+        raise ValueError(f"{op}: input has shape {x.shape}, but must be {legal}{way_out}")
+
+
 def per_axis(op: str, name: str, value: Any, ndim: int, minimum: int = 0) -> tuple[int, ...]:
     """An int for all axes, or one int per axis, as a tuple."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * ndim
-    if len(values) == 1:
-        values *= ndim
-    if len(values) != ndim or not all(isinstance(v, int) or hasattr(v, "__index__") for v in values):
-        raise ValueError(f"{op}: {name}={value!r} must be an int, or {ndim} ints, one for each spatial axis")
-    values = tuple(int(v) for v in values)
-    if any(v < minimum for v in values):
-        raise ValueError(f"{op}: {name}={value!r} must be at least {minimum}")
-    return values
+    if not isinstance(value, (tuple, list)):
+        return (integer(op, name, value, minimum, LEGAL[ndim]),) * ndim
+    if len(value) not in (1, ndim):
+        raise ValueError(f"{op}: {name}={shown(value)} has {len(value)} entries, but must be {LEGAL[ndim]}")
+    values = tuple(integer(op, f"{name}[{i}]", v, minimum) for i, v in enumerate(value))
+    return values * ndim if len(values) == 1 else values
 
 
 def symmetric(padding: Sequence[int]) -> tuple[Pair, ...]:
@@ -77,7 +91,8 @@ def sliding_window(
     ndim = len(kernel)
     strides = per_axis(op, "stride", stride, ndim, minimum=1)
     dilations = per_axis(op, "dilation", dilation, ndim, minimum=1)
-    return Window(strides, _paddings(op, padding, kernel, strides, dilations), dilations, groups)
+    paddings = _paddings(op, padding, kernel, strides, dilations)
+    return Window(strides, paddings, dilations, integer(op, "groups", groups, minimum=1))
 
 
 def _paddings(op: str, padding: Any, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> tuple[Pair, ...]:

@@ -6,10 +6,18 @@ from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array
-from minivision.functions.convolution.direct import AXES, Shape, checked_inputs
+from minivision.functions.convolution.direct import Shape, checked_inputs, way_out
 from minivision.functions.convolution.faces import correlate, correlate_kernel, correlate_transposed
-from minivision.functions.convolution.geometry import Window, axis_name, per_axis, sliding_window, transposed_output_size
+from minivision.functions.convolution.geometry import (
+    AXES,
+    Window,
+    axis_name,
+    per_axis,
+    sliding_window,
+    transposed_output_size,
+)
 from minivision.functions.layout import channel_sums
+from minivision.functions.operands import integer
 
 
 class TransposedConvolution(Function):
@@ -45,26 +53,32 @@ class TransposedConvolution(Function):
 
     def check_channels(self, x: Shape, w: Shape, b: Shape | None) -> None:
         """Raise ValueError unless channels, groups and bias fit together."""
-        channels, per_group, groups = w[0], w[1], self.groups
+        channels, per_group, groups = w[0], w[1], integer(self.op, "groups", self.groups, minimum=1)
         if x[1] != channels:
+            swapped = "; transposed weights have the input channels first: weight.transpose(0, 1)" if x[1] == per_group else ""
             raise ValueError(
                 f"{self.op}: input has {x[1]} channels (N, C, {AXES[len(x) - 2]}) = {x}, "
-                f"but weight (in, out/groups, *kernel) = {w} expects {channels}; transposed weights have the input channels first"
+                f"but weight (in, out/groups, *kernel) = {w} expects {channels}{swapped or way_out(x, channels)}"
             )
-        if groups < 1 or channels % groups:
-            raise ValueError(f"{self.op}: groups={groups} must divide the input's {channels} channels")
+        if channels % groups:
+            raise ValueError(f"{self.op}: groups={groups} must divide the input's {channels} channels; input is {x}, weight {w}")
         if b is not None and b != (per_group * groups,):
-            raise ValueError(f"{self.op}: bias has shape {b}, but the output has {per_group * groups} channels (weight {w})")
+            out = per_group * groups
+            raise ValueError(
+                f"{self.op}: bias has shape {b}, but weight (in, out/groups, *kernel) = {w} with groups {groups} gives {out} "
+                f"channels, so it must be ({out},)"
+            )
 
     def geometry(self, x: Shape, w: Shape) -> tuple[Window, Shape]:
         """The window of the convolution that is transposed, and the size of its input, which is the output here."""
-        window = sliding_window(self.op, w[2:], self.stride, self.padding, self.dilation, self.groups)
+        pads = per_axis(self.op, "padding", self.padding, len(w) - 2)  # no "same": it would not say how much to cut off
+        window = sliding_window(self.op, w[2:], self.stride, pads, self.dilation, self.groups)
         extra = per_axis(self.op, "output_padding", self.output_padding, len(w) - 2)
         for axis, (e, s, d) in enumerate(zip(extra, window.stride, window.dilation, strict=True)):
             if e >= max(s, d):
                 raise ValueError(
                     f"{self.op}: output_padding {e} along {axis_name(axis, len(extra))} must be smaller than the "
-                    f"stride {s} or the dilation {d}"
+                    f"stride {s} or the dilation {d}; it says which of the sizes that the convolution maps to one is meant"
                 )
         # output_padding cuts that much less off the far end
         window = window._replace(padding=tuple((a, b - e) for (a, b), e in zip(window.padding, extra, strict=True)))
@@ -72,7 +86,7 @@ class TransposedConvolution(Function):
         if min(size) < 1:
             raise ValueError(
                 f"{self.op}: the output would have size {size}, since padding {self.padding} cuts off everything; input {x}, "
-                f"weight {w}"
+                f"weight {w}. A size is (n - 1) stride - 2 padding + dilation (k - 1) + 1 + output_padding"
             )
         return window, size
 

@@ -1,0 +1,217 @@
+"""Optimizers and schedules of their rates."""
+
+from tests.errors.table import Bad
+
+BAD = [
+    Bad(
+        "SGD",
+        "minivision.optim.SGD([], lr=0.1)",
+        ValueError,
+        "SGD: there are no parameters to optimize; pass model.parameters()",
+    ),
+    Bad(
+        "SGD",
+        "minivision.optim.SGD(None, lr=0.1)",
+        TypeError,
+        "SGD: params=None must be tensors or groups of them; pass model.parameters()",
+    ),
+    Bad(
+        "SGD",
+        "minivision.optim.SGD([None], lr=0.1)",
+        TypeError,
+        "SGD: parameters must be Tensors, not NoneType",
+    ),
+    Bad(
+        "SGD",
+        "minivision.optim.SGD([x(3).requires_grad_() * 2], lr=0.1)",
+        ValueError,
+        "SGD: a tensor of shape (3,) is the result of <Mul>; only leaves can be optimized",
+    ),
+    Bad(
+        "SGD",
+        "minivision.optim.SGD([labels(3)], lr=0.1)",
+        TypeError,
+        "SGD: a tensor of shape (3,) is int64; only floating tensors have gradients",
+    ),
+    Bad(
+        "SGD",
+        "minivision.optim.SGD([{'lr': 0.1}])",
+        TypeError,
+        "SGD: a group of parameters must be a dictionary {'params': tensors, ...}, but is {'lr': 0.1}",
+    ),
+    Bad(
+        "SGD",
+        "minivision.optim.SGD([{'params': [x(3)], 'rate': 0.1}])",
+        TypeError,
+        "SGD: unknown settings ['rate']; it has ['dampening', 'lr', 'momentum', 'nesterov', 'weight_decay']",
+    ),
+    Bad(
+        "SGD",
+        "minivision.optim.SGD([x(3)], lr=-0.1)",
+        ValueError,
+        "SGD: lr=-0.1 is out of range; it must be at least 0",
+    ),
+    Bad(
+        "SGD",
+        "minivision.optim.SGD([x(3)], lr='0.1')",
+        TypeError,
+        "SGD: lr='0.1' must be a number, not str",
+    ),
+    Bad(
+        "SGD",
+        "minivision.optim.SGD([x(3)], lr=float('nan'))",
+        ValueError,
+        "SGD: lr=nan must be a finite number or infinity",
+    ),
+    Bad(
+        "SGD",
+        "minivision.optim.SGD([x(3)], momentum=None)",
+        TypeError,
+        "SGD: momentum=None must be a number",
+    ),
+    Bad(
+        "SGD",
+        "minivision.optim.SGD([x(3)], nesterov=True)",
+        ValueError,
+        "SGD: nesterov needs momentum > 0 and dampening 0, not 0 and 0",
+    ),
+    Bad(
+        "SGD",
+        "minivision.optim.SGD([x(3)], momentum=0.9, nesterov='yes')",
+        TypeError,
+        "SGD: nesterov='yes' must be True or False, not str",
+    ),
+    Bad(
+        "Adam",
+        "minivision.optim.Adam(nn.Linear(2, 3), lr=0.1)",
+        TypeError,
+        "Adam: params=Linear(in_features=2, out_features=3, bias=True) must be tensors or groups of them, not Linear; pass "
+        "model.parameters()",
+    ),
+    Bad(
+        "Adam",
+        "minivision.optim.Adam([x(3)], lr=None)",
+        TypeError,
+        "Adam: lr=None must be a number",
+    ),
+    Bad(
+        "Adam",
+        "minivision.optim.Adam([x(3)], betas=0.9)",
+        TypeError,
+        "Adam: betas=0.9 must be a tuple of two numbers, such as (0.9, 0.999), not float",
+    ),
+    Bad(
+        "Adam",
+        "minivision.optim.Adam([x(3)], betas=(0.9, 1.0))",
+        ValueError,
+        "Adam: betas=(0.9, 1.0) is out of range; it must be two numbers, at least 0 and below 1",
+    ),
+    Bad(
+        "Adam",
+        "minivision.optim.Adam([x(3)], eps=-1e-8)",
+        ValueError,
+        "Adam: eps=-1e-08 is out of range; it must be at least 0",
+    ),
+    Bad(
+        "AdamW",
+        "minivision.optim.AdamW([x(3)], weight_decay=-0.01)",
+        ValueError,
+        "AdamW: weight_decay=-0.01 is out of range; it must be at least 0",
+    ),
+    Bad(
+        "AdamW",
+        "minivision.optim.AdamW([x(3)], betas=(0.9, None))",
+        TypeError,
+        "AdamW: betas=None must be a number",
+    ),
+    Bad(
+        "StepLR",
+        "minivision.optim.lr_scheduler.StepLR(0.1, 2)",
+        TypeError,
+        "StepLR: optimizer=0.1 must be a minivision.optim.Optimizer, not float",
+    ),
+    Bad(
+        "StepLR",
+        "minivision.optim.lr_scheduler.StepLR(minivision.optim.SGD([x(3)]), 0)",
+        ValueError,
+        "StepLR: step_size=0 must be at least 1",
+    ),
+    Bad(
+        "StepLR",
+        "minivision.optim.lr_scheduler.StepLR(minivision.optim.SGD([x(3)]), 2, gamma='0.1')",
+        TypeError,
+        "StepLR: gamma='0.1' must be a number, not str",
+    ),
+    Bad(
+        "MultiStepLR",
+        "minivision.optim.lr_scheduler.MultiStepLR(minivision.optim.SGD([x(3)]), 5)",
+        TypeError,
+        "MultiStepLR: milestones=5 must be a list of the steps at which the rate changes, not int",
+    ),
+    Bad(
+        "MultiStepLR",
+        "minivision.optim.lr_scheduler.MultiStepLR(minivision.optim.SGD([x(3)]), [1, 2.5])",
+        TypeError,
+        "MultiStepLR: milestones[1]=2.5 must be an int, not float; for whole numbers divide with //, or round with int()",
+    ),
+    Bad(
+        "PolynomialLR",
+        "minivision.optim.lr_scheduler.PolynomialLR(minivision.optim.SGD([x(3)]), 0)",
+        ValueError,
+        "PolynomialLR: total_iters=0 must be at least 1",
+    ),
+    Bad(
+        "PolynomialLR",
+        "minivision.optim.lr_scheduler.PolynomialLR(minivision.optim.SGD([x(3)]), 5, power=None)",
+        TypeError,
+        "PolynomialLR: power=None must be a number",
+    ),
+    Bad(
+        "CosineAnnealingLR",
+        "minivision.optim.lr_scheduler.CosineAnnealingLR(minivision.optim.SGD([x(3)]), 0)",
+        ValueError,
+        "CosineAnnealingLR: T_max=0 must be at least 1",
+    ),
+    Bad(
+        "CosineAnnealingLR",
+        "minivision.optim.lr_scheduler.CosineAnnealingLR(None, 5)",
+        TypeError,
+        "CosineAnnealingLR: optimizer=None must be a minivision.optim.Optimizer",
+    ),
+    Bad(
+        "LambdaLR",
+        "minivision.optim.lr_scheduler.LambdaLR(minivision.optim.SGD([x(3)]), 0.5)",
+        TypeError,
+        "LambdaLR: lr_lambda=0.5 must be a function from the step to a factor, not float",
+    ),
+    Bad(
+        "OneCycleLR",
+        "minivision.optim.lr_scheduler.OneCycleLR(minivision.optim.SGD([x(3)]), 0.1)",
+        ValueError,
+        "OneCycleLR: pass total_steps, or both epochs and steps_per_epoch",
+    ),
+    Bad(
+        "OneCycleLR",
+        "minivision.optim.lr_scheduler.OneCycleLR(minivision.optim.SGD([x(3)]), 0.1, total_steps=0)",
+        ValueError,
+        "OneCycleLR: total_steps=0 must be at least 1",
+    ),
+    Bad(
+        "OneCycleLR",
+        "minivision.optim.lr_scheduler.OneCycleLR(minivision.optim.SGD([x(3)]), 0.1, total_steps=5, pct_start=1.5)",
+        ValueError,
+        "OneCycleLR: pct_start=1.5 is out of range; legal are 0 .. 1",
+    ),
+    Bad(
+        "OneCycleLR",
+        "minivision.optim.lr_scheduler.OneCycleLR(minivision.optim.SGD([x(3)]), [0.1, 0.2], total_steps=5)",
+        ValueError,
+        "OneCycleLR: 2 values of max_lr for 1 parameter groups; give one number, or one for each group",
+    ),
+    Bad(
+        "OneCycleLR",
+        "minivision.optim.lr_scheduler.OneCycleLR(minivision.optim.SGD([x(3)]), 0.1, total_steps=5, anneal_strategy='sine')",
+        ValueError,
+        "OneCycleLR: anneal_strategy=sine is out of range; use 'cos' or 'linear'",
+    ),
+]
