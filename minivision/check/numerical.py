@@ -9,6 +9,7 @@ import numpy as np
 
 from minivision.autograd import Tensor, no_grad
 from minivision.backend import Array, device_of, to_device, to_numpy
+from minivision.functions.operands import as_tensor, positive, shown
 
 
 def numerical_gradient(fn: Callable[[Any], Any], x: Any, upstream: Any = None, h: float = 1e-5) -> Any:
@@ -27,11 +28,13 @@ def numerical_gradient(fn: Callable[[Any], Any], x: Any, upstream: Any = None, h
     It is wrong within h of a kink (a ReLU near 0, two nearly equal values under a maximum). Raises TypeError for integers,
     ValueError for an upstream that does not have the shape of fn(x).
     """
-    given = x.array if isinstance(x, Tensor) else x if hasattr(x, "dtype") else np.asarray(x, np.float64)
+    if not callable(fn):
+        raise TypeError(f"numerical_gradient: fn={shown(fn)} must be a function of x")
+    numbers = as_tensor("numerical_gradient", "x", x)
+    given = numbers.array if hasattr(x, "dtype") else np.asarray(x, np.float64)
     if given.dtype.kind != "f":
         raise TypeError(f"numerical_gradient: x is {given.dtype} {given.shape}, but a step of {h} needs a floating dtype")
-    if not h > 0:
-        raise ValueError(f"numerical_gradient: h={h} must be positive")
+    h = positive("numerical_gradient", "h", h)
     device = device_of(given)
 
     def like_x(values: np.ndarray) -> Any:
@@ -69,7 +72,8 @@ def relative_error(a: Any, b: Any, floor: float = 1e-8) -> float:
     shapes; NaN in either makes the result NaN. As a rule, in float64: below 1e-7 is right, above 1e-2 is wrong, and in between
     are kinks.
     """
-    first, second = as_numpy(a), as_numpy(b)
+    first, second = (as_tensor("relative_error", name, v).numpy() for name, v in (("a", a), ("b", b)))
+    floor = positive("relative_error", "floor", floor)
     if first.shape != second.shape:
         raise ValueError(f"relative_error: a has shape {first.shape}, but b has {second.shape}")
     first, second = first.astype(np.float64), second.astype(np.float64)
