@@ -7,12 +7,12 @@ RUN := $(VENV)/bin/python -m
 
 # Matplotlib draws without a display. Each test process gets one BLAS thread, or JOBS of them would fight over the cores.
 TEST_ENV := MPLBACKEND=Agg OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
-STRICT := $(wildcard tests/functions tests/nn)
+STRICT := $(wildcard tests/functions tests/nn tests/ops tests/errors tests/registry)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-strict test-oracle test-notebooks build-notebooks notebooks lint format docs bench clean distclean
+.PHONY: help demo test test-strict test-oracle test-grading test-notebooks build-notebooks notebooks lint format docs bench clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -31,6 +31,9 @@ test-strict: $(VENV)/installed-test ## the operations on the strict stand-in for
 
 test-oracle: $(VENV)/installed-test $(VENV)/installed-oracle ## the comparisons with PyTorch
 	$(TEST_ENV) $(RUN) pytest -n $(JOBS) -m oracle
+
+test-grading: $(VENV)/installed-test $(VENV)/installed-grading ## homework in nbgrader's and Otter's own hands
+	$(TEST_ENV) $(RUN) pytest -n $(JOBS) tests/homework/test_grading_tools.py
 
 test-notebooks: $(VENV)/installed-test ## run every notebook from top to bottom
 	$(if $(NOTEBOOKS),$(TEST_ENV) $(RUN) pytest --nbmake --nbmake-timeout=300 $(NOTEBOOKS),@echo "no notebooks yet")

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from minivision import __version__, backend, data, demo, info, models, training, viz
+from minivision import __version__, backend, data, demo, homework, info, models, training, viz
 from minivision.data.optional import require
 from minivision.nn import Module
 from minivision.optim import Adam
@@ -185,6 +185,45 @@ def run_info(arguments: argparse.Namespace) -> int:
     return 0
 
 
+# ---- the subcommands of `homework` ----
+
+
+def run_homework_list(arguments: argparse.Namespace) -> int:
+    print(homework.list())
+    return 0
+
+
+def run_homework_start(arguments: argparse.Namespace) -> int:
+    file = homework.start(arguments.exercise, arguments.path, notebook=arguments.notebook)
+    print(f"wrote {file}; check it with: minivision homework check {file}")
+    return 0
+
+
+def run_homework_check(arguments: argparse.Namespace) -> int:
+    result = homework.check_file(arguments.file, time_limit=arguments.time_limit)
+    print(result.to_json() if arguments.json else result)
+    return 0 if result.ok else 1
+
+
+def run_homework_hint(arguments: argparse.Namespace) -> int:
+    print(homework.hint(arguments.exercise, arguments.folder))
+    return 0
+
+
+def run_homework_build(arguments: argparse.Namespace) -> int:
+    print(homework.build(arguments.exercise, arguments.target, arguments.out))
+    return 0
+
+
+def run_homework_class(arguments: argparse.Namespace) -> int:
+    view = homework.class_view(arguments.folder)
+    print(view)
+    if arguments.plot:
+        viz.save(view.plot(), arguments.plot)
+        print(f"\nwrote {arguments.plot}")
+    return 0
+
+
 # ---- helpers of `train` ----
 
 
@@ -318,6 +357,8 @@ def build_parser() -> Parser:
     sub.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: predictions")
     add_machine(sub, seed=False)
 
+    add_homework(command("homework", None, "exercises: write an operation, and have it checked", HOMEWORK_NOTES))
+
     sub = command("info", run_info, "print versions, BLAS, cores, devices")
     sub.add_argument("--json", action="store_true", help="as JSON")
     return parser
@@ -341,6 +382,55 @@ are replaced, images that are predicted never.
 example:
   minivision predict runs/unet/best.safetensors photo.jpg photos/ --out masks
 """
+
+
+HOMEWORK_NOTES = """\
+Checks run in a process of their own, with limits for time and memory; the
+exit code is 0 only if all have passed.
+
+example:
+  minivision homework start relu
+  minivision homework hint relu
+  minivision homework check relu.py
+"""
+
+
+def add_homework(parser: Parser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+
+    def command(name: str, run: Any, text: str) -> Parser:
+        sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        # also here, where the whole command ends; without a default, which would undo the one before
+        sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the whole traceback of an error")
+        sub.set_defaults(run=run)
+        return sub
+
+    command("list", run_homework_list, "list the exercises by topic")
+
+    sub = command("start", run_homework_start, "write the file of an exercise; nothing is overwritten")
+    sub.add_argument("exercise", metavar="NAME")
+    sub.add_argument("--notebook", action="store_true", help="a notebook in place of a Python file")
+    sub.add_argument("--path", type=str, metavar="PATH", help="file or folder (default: NAME.py in the current folder)")
+
+    sub = command("check", run_homework_check, "check a file, .py or .ipynb")
+    sub.add_argument("file", type=Path, metavar="FILE")
+    sub.add_argument("--json", action="store_true", help="print the result as JSON")
+    sub.add_argument("--time-limit", type=positive_float, default=10.0, metavar="S", help="seconds for each check (default: 10)")
+
+    sub = command("hint", run_homework_hint, "open the next hint")
+    sub.add_argument("exercise", metavar="NAME")
+    sub.add_argument(
+        "--folder", type=Path, default=Path(), metavar="DIR", help="where to remember it (default: the current folder)"
+    )
+
+    sub = command("build", run_homework_build, "write an exercise for a course platform")
+    sub.add_argument("exercise", metavar="NAME")
+    sub.add_argument("--target", choices=list(homework.TARGETS), default="student", help="default: student")
+    sub.add_argument("--out", type=Path, default=Path("build"), metavar="DIR", help="default: build")
+
+    sub = command("class", run_homework_class, "show how a whole class did: which checks fail, and why")
+    sub.add_argument("folder", type=Path, metavar="DIR", help="folder of results, as `homework check FILE --json` prints them")
+    sub.add_argument("--plot", type=Path, metavar="FILE", help="draw it too, as a .png")
 
 
 def add_data(parser: Parser, image_set: str) -> None:
