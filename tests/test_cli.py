@@ -104,7 +104,7 @@ def test_version_and_help(run):
         (("train", ".", "--lr", "nan"), "argument --lr: 'nan' is not a positive number"),
         (("train", ".", "--widths", "4,x"), "argument --widths: 'x' is not a whole number"),
         (("train", ".", "--model", "vgg"), "argument --model: invalid choice: 'vgg'"),
-        (("predict", "a", "b", "--device", "tpu"), "argument --device: device 'tpu' is unknown; use 'cpu', 'cuda'"),
+        (("predict", "a", "b", "--device", "tpu"), "argument --device: device: 'tpu' is unknown; use 'cpu', 'cuda' or 'cuda:0'"),
         (("demo", "--seed", "-1"), "argument --seed"),
     ],
 )

@@ -6,7 +6,10 @@ import math
 from typing import Any
 
 from minivision.backend import Array, xp_of
-from minivision.optim.optimizer import Optimizer, Params, need
+from minivision.functions.operands import must_be, number
+from minivision.optim.optimizer import Optimizer, Params, need, need_not_negative
+
+_BETAS = "it must be two numbers, at least 0 and below 1"
 
 
 class Adam(Optimizer):
@@ -31,10 +34,10 @@ class Adam(Optimizer):
         weight_decay: float = 0,
     ):
         name = type(self).__name__
-        need(name, lr >= 0, lr=lr)
-        need(name, eps >= 0, eps=eps)
-        need(name, weight_decay >= 0, weight_decay=weight_decay)
-        need(name, len(betas) == 2 and all(0 <= b < 1 for b in betas), betas=betas)
+        need_not_negative(name, lr=lr, eps=eps, weight_decay=weight_decay)
+        if not isinstance(betas, (tuple, list)):
+            raise TypeError(f"{name}: {must_be('betas', betas, 'a tuple of two numbers, such as (0.9, 0.999)')}")
+        need(name, len(betas) == 2 and all(0 <= number(name, "betas", b) < 1 for b in betas), _BETAS, betas=betas)
         super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay})
 
     def update(self, parameter: Array, gradient: Array, group: dict[str, Any], state: dict[str, Any]) -> None:

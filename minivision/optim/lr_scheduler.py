@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minivision.optim.optimizer import Optimizer, need
+from minivision.functions.operands import check_flags, integer, integers, must_be, number, positive
+from minivision.optim.optimizer import Optimizer, need, need_optimizer
 
 
 class LRScheduler:
@@ -16,8 +17,9 @@ class LRScheduler:
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1):
+        need_optimizer(type(self).__name__, optimizer)
         self.optimizer = optimizer
-        self.last_epoch = last_epoch
+        self.last_epoch = integer(type(self).__name__, "last_epoch", last_epoch, -1)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
@@ -64,6 +66,8 @@ class LambdaLR(LRScheduler):
     """The factor is any function of the step."""
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float], last_epoch: int = -1):
+        if not callable(lr_lambda):
+            raise TypeError(f"LambdaLR: {must_be('lr_lambda', lr_lambda, 'a function from the step to a factor')}")
         self.lr_lambda = lr_lambda
         super().__init__(optimizer, last_epoch)
 
@@ -75,7 +79,7 @@ class StepLR(LRScheduler):
     """The rate is multiplied by `gamma` every `step_size` steps."""
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1):
-        self.step_size, self.gamma = step_size, gamma
+        self.step_size, self.gamma = integer("StepLR", "step_size", step_size, 1), number("StepLR", "gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
     def factor(self, t: int) -> float:
@@ -86,7 +90,9 @@ class MultiStepLR(LRScheduler):
     """The rate is multiplied by `gamma` at each of the `milestones`."""
 
     def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1, last_epoch: int = -1):
-        self.milestones, self.gamma = sorted(milestones), gamma
+        meaning = "a list of the steps at which the rate changes"
+        steps = integers("MultiStepLR", "milestones", milestones, meaning, 0)
+        self.milestones, self.gamma = sorted(steps), number("MultiStepLR", "gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
     def factor(self, t: int) -> float:
@@ -97,7 +103,8 @@ class PolynomialLR(LRScheduler):
     """(1 - t / total_iters)^power, then 0: the "poly" schedule of semantic segmentation (DeepLab uses power 0.9)."""
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1):
-        self.total_iters, self.power = total_iters, power
+        self.total_iters = integer("PolynomialLR", "total_iters", total_iters, 1)
+        self.power = number("PolynomialLR", "power", power)
         super().__init__(optimizer, last_epoch)
 
     def factor(self, t: int) -> float:
@@ -111,7 +118,10 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1):
-        self.T_max, self.eta_min = T_max, eta_min
+        self.T_max, self.eta_min = (
+            integer("CosineAnnealingLR", "T_max", T_max, 1),
+            number("CosineAnnealingLR", "eta_min", eta_min),
+        )
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, t: int) -> float:
@@ -146,16 +156,29 @@ class OneCycleLR(LRScheduler):
         three_phase: bool = False,
         last_epoch: int = -1,
     ):
+        name = "OneCycleLR"
+        need_optimizer(name, optimizer)
+        check_flags(name, cycle_momentum=cycle_momentum, three_phase=three_phase)
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR: pass total_steps, or both epochs and steps_per_epoch")
-            total_steps = epochs * steps_per_epoch
-        need("OneCycleLR", total_steps > 0, total_steps=total_steps)
-        need("OneCycleLR", 0 <= pct_start <= 1, pct_start=pct_start)
-        need("OneCycleLR", anneal_strategy in ("cos", "linear"), anneal_strategy=anneal_strategy)
-        peaks = [max_lr] * len(optimizer.param_groups) if isinstance(max_lr, int | float) else list(max_lr)
+            total_steps = integer(name, "epochs", epochs) * integer(name, "steps_per_epoch", steps_per_epoch)
+        total_steps = integer(name, "total_steps", total_steps, 1)
+        need(name, 0 <= number(name, "pct_start", pct_start) <= 1, "legal are 0 .. 1", pct_start=pct_start)
+        known = isinstance(anneal_strategy, str) and anneal_strategy in ("cos", "linear")
+        need(name, known, "use 'cos' or 'linear'", anneal_strategy=anneal_strategy)
+        base_momentum, max_momentum = number(name, "base_momentum", base_momentum), number(name, "max_momentum", max_momentum)
+        div_factor, final_div_factor = (
+            positive(name, "div_factor", div_factor),
+            positive(name, "final_div_factor", final_div_factor),
+        )
+        given = max_lr if isinstance(max_lr, (tuple, list)) else [max_lr] * len(optimizer.param_groups)
+        peaks = [number(name, "max_lr", peak) for peak in given]
         if len(peaks) != len(optimizer.param_groups):
-            raise ValueError(f"OneCycleLR: {len(peaks)} values of max_lr for {len(optimizer.param_groups)} parameter groups")
+            raise ValueError(
+                f"OneCycleLR: {len(peaks)} values of max_lr for {len(optimizer.param_groups)} parameter groups; give one number, "
+                "or one for each group"
+            )
         if cycle_momentum and not {"momentum", "betas"} & set(optimizer.defaults):
             raise ValueError("OneCycleLR: the optimizer has no momentum to cycle; pass cycle_momentum=False")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from minivision.autograd import Tensor
 from minivision.backend import Array, is_array, to_device
+from minivision.functions.operands import must_be, number, shown
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -22,7 +23,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: dict[Tensor, dict[str, Any]] = {}
         self.param_groups: list[dict[str, Any]] = []
-        entries: list[Any] = [params] if isinstance(params, Tensor) else list(params)
+        entries = self._listed(params)
         if not entries:
             raise ValueError(f"{type(self).__name__}: there are no parameters to optimize; pass model.parameters()")
         for group in entries if isinstance(entries[0], dict) else [{"params": entries}]:
@@ -31,7 +32,11 @@ class Optimizer:
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters with settings of their own. Raises for non-leaves and for parameters that are in a group already."""
         name = type(self).__name__
-        params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise TypeError(
+                f"{name}: a group of parameters must be a dictionary {{'params': tensors, ...}}, but is {shown(group)}"
+            )
+        params = self._listed(group["params"])
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for p in params:
             if not isinstance(p, Tensor):
@@ -40,6 +45,8 @@ class Optimizer:
                 raise ValueError(
                     f"{name}: a tensor of shape {p.shape} is the result of {p.grad_fn!r}; only leaves can be optimized"
                 )
+            if not p.is_floating_point():
+                raise TypeError(f"{name}: a tensor of shape {p.shape} is {p.dtype}; only floating tensors have gradients")
             if id(p) in known:
                 raise ValueError(f"{name}: a parameter of shape {p.shape} is in two groups")
             known.add(id(p))
@@ -47,6 +54,13 @@ class Optimizer:
         if unknown:
             raise TypeError(f"{name}: unknown settings {sorted(unknown)}; it has {sorted(self.defaults)}")
         self.param_groups.append({**self.defaults, **group, "params": params})
+
+    def _listed(self, params: Any) -> list[Any]:
+        if not isinstance(params, (Tensor, Iterable)) or isinstance(params, (str, Mapping)):
+            raise TypeError(
+                f"{type(self).__name__}: {must_be('params', params, 'tensors or groups of them')}; pass model.parameters()"
+            )
+        return [params] if isinstance(params, Tensor) else list(params)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients (or fill them with zeros). Gradients add up until this is called."""
@@ -93,14 +107,14 @@ class Optimizer:
                 raise ValueError(f"{name}: the state has settings {sorted(unknown)} of another optimizer; it has {sorted(group)}")
         parameters = dict(enumerate(self._parameters()))
         state: dict[Tensor, dict[str, Any]] = {}
-        for number, entries in state_dict["state"].items():
-            p = parameters.get(int(number))
+        for place, entries in state_dict["state"].items():
+            p = parameters.get(int(place))
             if p is None:
-                raise ValueError(f"{name}: the state has a parameter {number}, but this optimizer has {len(parameters)} of them")
+                raise ValueError(f"{name}: the state has a parameter {place}, but this optimizer has {len(parameters)} of them")
             for entry, value in entries.items():
                 if is_array(value) and value.shape not in (p.shape, ()):
                     raise ValueError(
-                        f"{name}: {entry} of parameter {number} has shape {value.shape}, but the parameter has {p.shape}"
+                        f"{name}: {entry} of parameter {place} has shape {value.shape}, but the parameter has {p.shape}"
                     )
             state[p] = {entry: to_device(v, p.device).copy() if is_array(v) else v for entry, v in entries.items()}
         self.state = state
@@ -116,7 +130,19 @@ class Optimizer:
         return f"{type(self).__name__}({groups})"
 
 
-def need(name: str, condition: bool, **setting: Any) -> None:
-    """Raise ValueError naming a setting that is out of range."""
+def need(name: str, condition: bool, legal: str, **setting: Any) -> None:
+    """Raise ValueError naming a setting that is out of range, and what is legal."""
     if not condition:
-        raise ValueError(f"{name}: " + ", ".join(f"{k}={v} is out of range" for k, v in setting.items()))
+        raise ValueError(f"{name}: {', '.join(f'{k}={v}' for k, v in setting.items())} is out of range; {legal}")
+
+
+def need_not_negative(name: str, **settings: Any) -> None:
+    """Raise unless every setting is a number of at least 0; infinity is legal, NaN is not."""
+    for setting, value in settings.items():
+        need(name, number(name, setting, value, infinite=True) >= 0, "it must be at least 0", **{setting: value})
+
+
+def need_optimizer(name: str, optimizer: Any) -> None:
+    """Raise TypeError unless a schedule is given the optimizer whose rates it sets."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{name}: {must_be('optimizer', optimizer, 'a minivision.optim.Optimizer')}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from minivision.backend import Array
-from minivision.optim.optimizer import Optimizer, Params, need
+from minivision.functions.operands import check_flags, number
+from minivision.optim.optimizer import Optimizer, Params, need_not_negative
 
 
 class SGD(Optimizer):
@@ -27,9 +28,9 @@ class SGD(Optimizer):
         weight_decay: float = 0,
         nesterov: bool = False,
     ):
-        need("SGD", lr >= 0, lr=lr)
-        need("SGD", momentum >= 0, momentum=momentum)
-        need("SGD", weight_decay >= 0, weight_decay=weight_decay)
+        need_not_negative("SGD", lr=lr, momentum=momentum, weight_decay=weight_decay)
+        number("SGD", "dampening", dampening)
+        check_flags("SGD", nesterov=nesterov)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError(f"SGD: nesterov needs momentum > 0 and dampening 0, not {momentum} and {dampening}")
         super().__init__(
