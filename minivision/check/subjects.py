@@ -82,7 +82,7 @@ def of_pair(forward: Any, backward: Any, inputs: Sequence[Any], wrt: Any, names:
     wanted = _wanted("check.backward", given, all_names, wrt)
 
     def run(values: list[np.ndarray]) -> Call:
-        arguments = [copy.deepcopy(x) if isinstance(x, np.ndarray) else x for x in given]
+        arguments = [_own(x) for x in given]
         for i, value in zip(wanted, values, strict=True):
             arguments[i] = value
         result = forward(*arguments)
@@ -108,7 +108,7 @@ def of_object(make: Callable[[], Any], inputs: Sequence[Any], wrt: Any, operatio
     wanted = _wanted("check.gradient", given, names, wrt)
 
     def run(values: list[np.ndarray]) -> Call:
-        arguments = [copy.deepcopy(x) if isinstance(x, np.ndarray) else x for x in given]
+        arguments = [_own(x) for x in given]
         for i, value in zip(wanted, values, strict=True):
             arguments[i] = value
         made = make()
@@ -278,6 +278,11 @@ def is_torch(*values: Any) -> bool:
 
 
 # ---- names and inputs ----
+
+
+def _own(x: Any) -> Any:
+    """A copy of an argument that the code may write into: an array, a dict of settings, a random generator."""
+    return copy.deepcopy(x) if isinstance(x, (np.ndarray, dict, list, set, np.random.Generator, random.Random)) else x
 
 
 def _plain(x: Any) -> Any:

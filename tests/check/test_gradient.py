@@ -607,3 +607,16 @@ def test_a_wrong_large_convolution_takes_no_more():
     assert report.verdict == "wrong"
     assert peak < 200e6
     assert time.process_time() - began < 8  # tracing memory makes it several times slower
+
+
+def test_settings_that_forward_writes_into_are_left_as_found():
+    """CS231n keeps the running statistics of batch norm in a dict among the arguments."""
+
+    def forward(x, settings):
+        settings["calls"] = settings.get("calls", 0) + 1
+        return x * settings["factor"] + settings["rng"].standard_normal(x.shape), settings["factor"]
+
+    settings = {"factor": 3.0, "rng": np.random.default_rng(0)}
+    assert check.backward(forward, lambda dout, factor: dout * factor, np.arange(4.0) + 0.5, settings).ok
+    assert list(settings) == ["factor", "rng"]
+    assert settings["rng"].random() == np.random.default_rng(0).random()

@@ -135,6 +135,18 @@ class Normalisation(Operation):
             yield "has n - 1 for n in the variance term: the forward divides by n", self.dx(g, of_var=n)
             yield "has n - 1 for n in both means: the forward divides by n", self.dx(g, of_mean=n, of_var=n)
         yield f"has sums where means belong, the 1/n is forgotten: {right}", self.dx(g, of_mean=count, of_var=count)
+        yield (
+            f"has a sum for the mean in the term through the mean, the 1/n is forgotten there: {right}",
+            self.dx(g, of_mean=count),
+        )
+        yield (
+            f"has a sum for the mean in the term through the variance, the 1/n is forgotten there: {right}",
+            self.dx(g, of_var=count),
+        )
+        yield f"has the term through the mean with the wrong sign: {right}", self.dx(g, of_mean=-1)
+        yield f"has the term through the variance with the wrong sign: {right}", self.dx(g, of_var=-1)
+        yield f"has the term through the variance twice: {right}", self.dx(g, of_var=2)
+        yield f"has the term through the mean twice: {right}", self.dx(g, of_mean=2)
         without = self.dx(g) * std
         if self.eps:
             yield "has eps missing under the square root: std = sqrt(var + eps)", without / np.sqrt(std**2 - self.eps)
