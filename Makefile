@@ -102,8 +102,10 @@ endif
 	@pwd > $(VENV)/home && touch $@
 
 # One stamp per extra: installing `test` after `train` adds to the same environment, and a changed pyproject.toml
-# brings each of them up to date.
+# brings each of them up to date. pip compiles what it installs, but not a checkout: without bytecode, and where Python may
+# not write it, every start would take 0.1 s longer.
 $(VENV)/installed-%: $(VENV)/made pyproject.toml
 	@touch $(VENV)/unfinished
 	$(RUN) pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	$(RUN) compileall -q minivision
 	@rm $(VENV)/unfinished && touch $@

@@ -164,8 +164,9 @@ figure
 try:
     check.backward(cube, cube_backward, np.arange(4))
 except TypeError as error:
-    print(error)
-    assert "astype(float)" in str(error)
+    refusal = str(error)
+print(refusal)
+assert "astype(float)" in refusal
 
 # %% [markdown]
 # ## Hole 3: broadcasting hides a wrong shape

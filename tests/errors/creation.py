@@ -462,10 +462,10 @@ BAD = [
     ),
     Bad(
         "zeros_like",
-        "minivision.zeros_like(x(3), dtype='a')",
+        "minivision.zeros_like(x(3), dtype='real')",
         TypeError,
-        "zeros_like: dtype='a' is no type of a tensor; use minivision.float32, float64, float16, int64, int32, int16, int8, "
-        "uint8 or bool",
+        "zeros_like: dtype='real' is no type of a tensor; use minivision.float32, float64, float16, int64, int32, int16, "
+        "int8, uint8 or bool",
     ),
     Bad(
         "ones_like",
@@ -637,12 +637,6 @@ BAD = [
         "manual_seed: the seed must be an int, but is 'seed' (str)",
     ),
     Bad(
-        "device",
-        "minivision.device('gpu')",
-        ValueError,
-        "device: 'gpu' is unknown; use 'cpu', 'cuda' or 'cuda:0'",
-    ),
-    Bad(
         "to",
         "x(3).to('gpu')",
         ValueError,
@@ -699,10 +693,10 @@ BAD = [
     ),
     Bad(
         "empty_like",
-        "minivision.empty_like(x(3), dtype='a')",
+        "minivision.empty_like(x(3), dtype='real')",
         TypeError,
-        "empty_like: dtype='a' is no type of a tensor; use minivision.float32, float64, float16, int64, int32, int16, int8, "
-        "uint8 or bool",
+        "empty_like: dtype='real' is no type of a tensor; use minivision.float32, float64, float16, int64, int32, int16, "
+        "int8, uint8 or bool",
     ),
     Bad(
         "scalar_tensor",
@@ -733,5 +727,11 @@ BAD = [
         "minivision.Generator('seed')",
         TypeError,
         "manual_seed: the seed must be an int, but is 'seed' (str)",
+    ),
+    Bad(
+        "device",
+        "minivision.device('gpu')",
+        ValueError,
+        "device: 'gpu' is unknown; use 'cpu', 'cuda' or 'cuda:0'",
     ),
 ]

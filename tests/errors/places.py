@@ -564,8 +564,7 @@ BAD = [
         "broadcast_shapes",
         "minivision.broadcast_shapes((2, 3), (2, 4))",
         ValueError,
-        "broadcast_shapes: shapes (2, 3) and (2, 4) do not broadcast: 3 against 4 at axis -1, where "
-        "lengths must be equal or 1",
+        "broadcast_shapes: shapes (2, 3) and (2, 4) do not broadcast: 3 against 4 at axis -1, where lengths must be equal or 1",
     ),
     Bad(
         "block_diag",
