@@ -598,7 +598,8 @@ def test_a_reader_that_goes_away(tmp_path):
 @pytest.mark.skipif(not hasattr(signal, "SIGINT") or sys.platform == "win32", reason="Windows sends no SIGINT to a child")
 def test_ctrl_c_as_a_program(tmp_path):
     script = (
-        "import sys, time; from minivision import cli\n"
+        "import signal, sys, time; from minivision import cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background begins with Ctrl-C ignored
         "def wait(): print('ready', flush=True); time.sleep(60)\n"
         "cli.info.collect = wait; sys.exit(cli.main(['info']))"
     )

@@ -189,7 +189,8 @@ def test_a_second_ctrl_c_while_saving_leaves_the_previous_file(tmp_path, monkeyp
 
 
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins with Ctrl-C ignored
 from minivision import nn
 from tests.training.small import *
 trainer = small_trainer(sys.argv[1], progress=True)
