@@ -13,9 +13,9 @@ What is protected: the tool, the other checks and the other students' results, f
 endless output, processes and threads left behind, and from code that replaces parts of NumPy or of the checks (see `checking`).
 
 What is not: the student's code runs as the same user, in the process in which the checks run. Code that looks for it can find the
-token in memory and forge a result, kill the parent, escape from the group with setsid, use the network, and read or write the
-user's files. Solutions lie in the installed package; opening them from the child is refused, which stops an innocent look, not a
-determined one. For marks that matter, run the checks in a container, as an unprivileged user, and read what was handed in.
+token in memory and forge a result, escape from the group with setsid, use the network, and read or write the user's files.
+Opening the installed solutions and sending signals to other processes is refused inside Python, which stops an innocent try, not
+a determined one. For marks that matter, run the checks in a container, as an unprivileged user, and read what was handed in.
 Memory is limited on Linux only; time everywhere but in the browser, where there are no processes and checks run in place.
 """
 
@@ -248,7 +248,7 @@ def serve() -> None:
     checks = load_checks(source)
     submission = Submission.from_dict(job["submission"])
     _limit(job["memory_limit"], int((len(checks) + 2) * max(job["time_limit"], 1)))
-    sys.addaudithook(_refuse_solutions())
+    sys.addaudithook(_refusals())
     guard = Guard()
     leave = os._exit
     channel.send({"event": "loading"})
@@ -319,14 +319,16 @@ def _limit(memory: int | None, seconds: int) -> None:
             limit(resource.RLIMIT_AS, pages * resource.getpagesize() + memory)
 
 
-def _refuse_solutions() -> Any:
-    """An audit hook: the exercises' sources, with their solutions and checks, are not opened any more."""
+def _refusals() -> Any:
+    """An audit hook: the exercises' sources, with their solutions and checks, stay closed, and other processes alone."""
     folder = str(Path(__file__).resolve().parent / "exercises")
-    abspath, isinstance_ = os.path.abspath, isinstance
+    abspath, isinstance_, me = os.path.abspath, isinstance, os.getpid()
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance_(arguments[0], str) and abspath(arguments[0]).startswith(folder):
             raise PermissionError("the exercises' sources hold the solutions, and are closed while checks run")
+        if event in ("os.kill", "os.killpg") and arguments[0] not in (0, me):
+            raise PermissionError("your code sends a signal to another process; leave the others alone")
 
     return hook
 

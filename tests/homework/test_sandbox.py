@@ -83,6 +83,7 @@ HOSTILE = {
     "a segmentation fault": ("import ctypes; ctypes.string_at(0)", "crashed", "SIGSEGV"),
     "closes everything": ("os.closerange(0, 200); return 2 * x", "crashed", ""),
     "input": ("input('x?'); return 2 * x", "error", "input() gets no answer"),
+    "kills the tool": ("os.kill(os.getppid(), signal.SIGKILL)", "error", "sends a signal to another process"),
     "a huge array": ("a = np.zeros((400, 1 << 20)) + 1; return 2 * x", "memory", "\n  two.py, line 4, in double: a = np.zeros"),
     "a growing list": ("a = [0]\n    while True: a = a + a", "memory", "more memory than there is"),
     "a thread left running": (
@@ -131,7 +132,10 @@ HOSTILE = {
     "wrong numbers": ("return 4 * x", "failed", "differs in all 3 entries; at [2] it is 12 where 6 is right (it is 2 times"),
     "not written": ("raise NotImplementedError('Task: write double')", "not written", "Task: write double"),
 }  # fmt: skip
-ON_POSIX = {"kills itself", "kills its group", "a segmentation fault", "closes everything", "a process left running"}
+ON_POSIX = {
+    *("kills itself", "kills its group", "kills the tool", "a segmentation fault", "closes everything"),
+    "a process left running",
+}
 WITH_LIMITS = {"a huge array", "a growing list"}
 
 
