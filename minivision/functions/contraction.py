@@ -274,7 +274,9 @@ def dot(input: Any, tensor: Any) -> Tensor:
     return _product("dot", input=input, tensor=tensor, ndim=(1, 1))
 
 
-vdot = dot
+def vdot(input: Any, other: Any) -> Tensor:
+    """As `dot`: for real numbers there is nothing to conjugate."""
+    return _product("vdot", input=input, other=other, ndim=(1, 1))
 
 
 def inner(input: Any, other: Any) -> Tensor:

@@ -221,9 +221,9 @@ def select(input: Any, dim: int, index: int) -> Tensor:
     return Index((slice(None),) * along + (place,))(x)
 
 
-def broadcast_to(input: Any, size: Sequence[int]) -> Tensor:
-    """`input` expanded to the shape `size`, without copying."""
-    return expanded("broadcast_to", as_tensor("broadcast_to", "input", input), lengths("broadcast_to", "size", (size,)))
+def broadcast_to(input: Any, shape: Sequence[int]) -> Tensor:
+    """`input` expanded to `shape`, without copying."""
+    return expanded("broadcast_to", as_tensor("broadcast_to", "input", input), lengths("broadcast_to", "shape", (shape,)))
 
 
 def atleast_1d(*tensors: Any) -> Any:
@@ -318,10 +318,10 @@ def flipud(input: Any) -> Tensor:
     return flip(x, 0)
 
 
-def tile(input: Any, *dims: Any) -> Tensor:
+def tile(input: Any, *copies_: Any, dims: Any = None) -> Tensor:
     """As `repeat`; numbers of copies that are missing count as 1, from the left."""
     x = as_tensor("tile", "input", input)
-    copies = lengths("tile", "dims", dims, minimum=0)
+    copies = lengths("tile", "dims", copies_ if dims is None else (dims,), minimum=0)
     return repeated("tile", x, (1,) * (x.ndim - len(copies)) + copies)
 
 

@@ -156,9 +156,10 @@ def _section(array: Array, axis: int, start: int, stop: int) -> Array:
 # ---- what users call ----
 
 
-def reshape(input: Any, *shape: Any) -> Tensor:
-    """The same values in another shape; one length may be -1 and is then worked out."""
-    return _reshaped("reshape", as_tensor("reshape", "input", input), lengths("reshape", "shape", shape))
+def reshape(input: Any, *lengths_: Any, shape: Any = None) -> Tensor:
+    """The same values in another shape, given as numbers, as a tuple or by name; one length may be -1 and is then worked out."""
+    wanted = lengths("reshape", "shape", lengths_ if shape is None else (shape,))
+    return _reshaped("reshape", as_tensor("reshape", "input", input), wanted)
 
 
 def _reshaped(op: str, x: Tensor, wanted: tuple[int, ...]) -> Tensor:
@@ -249,10 +250,10 @@ def new_axis(op: str, dim: Any, shape: tuple[int, ...], name: str = "dim") -> in
     return place % count
 
 
-def permute(input: Any, *dims: Any) -> Tensor:
-    """The axes in the order `dims`."""
+def permute(input: Any, *axes_: Any, dims: Any = None) -> Tensor:
+    """The axes in another order: `permute(x, 2, 0, 1)`, `permute(x, (2, 0, 1))` or `permute(x, dims=(2, 0, 1))`."""
     x = as_tensor("permute", "input", input)
-    named = lengths("permute", "dims", dims)
+    named = lengths("permute", "dims", axes_ if dims is None else (dims,))
     order = axes("permute", named, x.shape, "dims")
     if len(named) != x.ndim:
         missing = next((a for a in range(x.ndim) if a not in order or not named), None)

@@ -346,4 +346,10 @@ BAD = [
         ValueError,
         "addbmm: batch1 has shape (2, 3), but must be a batch of matrices (N, n, m); use matmul for other cases",
     ),
+    Bad(
+        "vdot",
+        "minivision.vdot(x(3), x(4))",
+        ValueError,
+        "vdot: the inner lengths differ: 3 of input (3,) against 4 of other (4,); (n,) @ (n,) is needed",
+    ),
 ]

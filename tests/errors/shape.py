@@ -293,7 +293,7 @@ BAD = [
         "broadcast_to",
         "minivision.broadcast_to(x(3), None)",
         TypeError,
-        "broadcast_to: size[0]=None must be an int",
+        "broadcast_to: shape[0]=None must be an int",
     ),
     Bad(
         "broadcast_tensors",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import minivision
 from minivision.autograd import Tensor, no_grad
 from minivision.functions import shape as F
 from tests.helpers import assert_close, layouts, to_device, to_numpy
@@ -229,3 +230,12 @@ def test_a_refused_assignment_changes_nothing(device):
             x[index] = to_device(value, device) if isinstance(value, np.ndarray) else value
     assert_close(x, X)
     assert x._version[0] == version
+
+
+def test_sizes_and_axes_by_name():
+    """As torch.reshape(x, shape=...), torch.permute(x, dims=...), torch.tile(x, dims=...), torch.broadcast_to(x, shape=...)."""
+    x = minivision.arange(6.0)
+    assert x.reshape(2, 3).numpy().tolist() == minivision.reshape(x, shape=(2, 3)).numpy().tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert minivision.permute(x.reshape(2, 3), dims=(1, 0)).numpy().tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert minivision.tile(x[:2], dims=(2,)).numpy().tolist() == [0, 1, 0, 1]
+    assert minivision.broadcast_to(x[:2], shape=(2, 2)).numpy().tolist() == [[0, 1], [0, 1]]

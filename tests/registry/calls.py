@@ -334,7 +334,7 @@ WITHOUT_IMAGE = {
     "pairs of vectors, or scores: (N, features)": "cosine_embedding_loss multi_margin_loss multilabel_margin_loss "
     "embedding_bag pdist",
     "a vector or a matrix": "bincount block_diag combinations corrcoef cov searchsorted "
-    "dot mv mm addmm addmv addr outer t diag trace multinomial cartesian_prod meshgrid",
+    "dot vdot mv mm addmm addmv addr outer t diag trace multinomial cartesian_prod meshgrid",
     "rows of boxes": "box_area box_iou generalized_box_iou distance_box_iou complete_box_iou remove_small_boxes nms batched_nms",
 }
 
