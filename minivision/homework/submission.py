@@ -155,9 +155,14 @@ def _is_own(value: Any, namespace: dict[str, Any]) -> bool:
 
 def _source_of(name: str, value: Any) -> str:
     try:
-        return (_class_source(value) if isinstance(value, type) else textwrap.dedent(inspect.getsource(value))) + "\n"
-    except (OSError, TypeError, StopIteration, SyntaxError) as error:
+        text = _class_source(value) if isinstance(value, type) else textwrap.dedent(inspect.getsource(value))
+        defined = ast.parse(text).body[0]
+    except (OSError, TypeError, StopIteration, SyntaxError, IndexError) as error:
         raise SourceUnavailable(f"the source of {name} is not there") from error
+    # code that was executed from a string has no lines of its own; inspect may then find those of the program
+    if isinstance(value, types.FunctionType) and value.__name__ not in ("<lambda>", getattr(defined, "name", None)):
+        raise SourceUnavailable(f"the source of {name} is not there")
+    return text + "\n"
 
 
 def _class_source(cls: type) -> str:
