@@ -747,6 +747,7 @@ RULES[activation.LogSoftmax] = lambda f, g: g - f.as_output(f.y).exp() * g.sum(f
 RULES[smooth_activation.ELU], RULES[smooth_activation.GELU], RULES[smooth_activation.TanhGELU] = _elu, _gelu, _tanh_gelu
 RULES[smooth_activation.SiLU], RULES[smooth_activation.Mish], RULES[smooth_activation.Softplus] = _silu, _mish, _softplus
 RULES[smooth_activation.LogSigmoid] = lambda f, g: g * sigmoid(-f.as_input(f.x))
+RULES[smooth_activation.Softsign] = lambda f, g: g / (1 + abs(f.as_input(f.x))) ** 2
 RULES[smooth_activation.Logit], RULES[smooth_activation.Tanhshrink] = _logit, _tanhshrink
 RULES[piecewise_activation.Hardswish], RULES[piecewise_activation.PReLU] = _hardswish, _prelu
 
@@ -1102,7 +1103,6 @@ NO_RULE: dict[type[Function], str] = {
     recurrent.ProjectedLSTM: RECURRENT,
     recurrent.GRU: RECURRENT,
     scattering.ScatterProduct: "its gradient divides by the factors and counts the zeros among them",
-    smooth_activation.Softsign: "its forward keeps 1 / (1 + |x|), which does not tell the sign of x",
 }
 
 

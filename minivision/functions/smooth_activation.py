@@ -143,11 +143,11 @@ class Softsign(Function):
     """y = x / (1 + |x|);  dx = dy / (1 + |x|)^2"""
 
     def forward(self, x: Array) -> Array:
-        self.inverse = 1 / (1 + abs(x))
-        return x * self.inverse
+        self.x = x
+        return x / (1 + abs(x))
 
     def backward(self, dy: Array) -> Array:
-        return dy * self.inverse * self.inverse
+        return dy / (1 + abs(self.x)) ** 2
 
 
 class Tanhshrink(Function):
