@@ -17,6 +17,8 @@ ROOT = "minivision/__init__"  # gathers the public names of the floors under it
 
 FLOORS: dict[str, float] = {
     "backend": 0,
+    "threads": 0,
+    "memory": 0.5,  # of floor 0, but asks `backend` where an array lives
     "kernels": 0,
     "reference": 0,
     "autograd": 1,

@@ -21,7 +21,7 @@ from minivision.functions.convolution import (
     conv_transpose2d,
     conv_transpose3d,
     direct,
-    faces,
+    im2col,
     transposed,
 )
 from tests.helpers import assert_close, layouts, to_device, to_numpy
@@ -80,8 +80,8 @@ def test_many_blocks_give_the_same(rng, device, monkeypatch):
     arguments = {"stride": (2, 1), "padding": 1}
     results = []
     for elements in (1, 50, 400, 1 << 20):
-        monkeypatch.setattr(faces, "CPU_BLOCK", elements)
-        monkeypatch.setattr(faces, "GPU_BLOCK", elements)
+        monkeypatch.setattr(im2col, "CPU_BLOCK", elements)
+        monkeypatch.setattr(im2col, "GPU_BLOCK", elements)
         a, b = tensor(x, device, requires_grad=True), tensor(w, device, requires_grad=True)
         y = conv2d(a, b, **arguments)
         y.backward(tensor(np.arange(y.numel()).reshape(y.shape), device))
@@ -270,10 +270,10 @@ def test_unwanted_gradients_cost_nothing(rng, device, monkeypatch):
 def test_backward_never_loops_over_positions(rng, device, monkeypatch):
     """Python iterations go over kernel taps and blocks: at 40x40 no more than at 4x4."""
     counts = {}
-    original = faces.tap_slices
+    original = im2col.tap_slices
     for n in (4, 40):
         calls = []
-        monkeypatch.setattr(faces, "tap_slices", lambda *a, calls=calls: calls.append(1) or original(*a))
+        monkeypatch.setattr(im2col, "tap_slices", lambda *a, calls=calls: calls.append(1) or original(*a))
         x, w = tensor(rng.standard_normal((1, 2, n, n)), device, requires_grad=True), tensor(np.ones((2, 2, 3, 3)), device)
         conv2d(x, w, stride=2, padding=1).sum().backward()
         counts[n] = len(calls)
