@@ -17,8 +17,8 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
 
-# The demo's matrix products are too small to be shared out: a second BLAS thread gains nothing on two cores (see
-# benchmarks/training_step.py --threads), and costs much when other programs want them.
+# The demo's matrix products are too small to be shared out: a second BLAS thread gains nothing on two cores, and costs much
+# when other programs want them.
 demo: $(VENV)/installed-train ## train a U-Net and three FCNs on image files; pictures and results.json in demo/
 	OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} $(VENV)/bin/minivision demo
 
@@ -56,8 +56,8 @@ format: $(VENV)/installed-test ## let ruff sort the imports and lay out the code
 docs: $(VENV)/installed-docs ## build the documentation into docs/_build/html
 	MPLBACKEND=Agg $(RUN) sphinx -W --keep-going -b html docs docs/_build/html
 
-bench: $(VENV)/installed-bench ## run every benchmark
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(VENV)/bin/python "$$script"; done
+bench: $(VENV)/installed-bench ## time minivision beside PyTorch (NAME="conv3x3 unet-small" for some, OPTIONS=... for more)
+	$(RUN) benchmarks $(NAME) $(OPTIONS)
 
 clean: ## remove what the other targets wrote, except the environment
 	rm -rf demo runs build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/results

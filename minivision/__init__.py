@@ -77,6 +77,7 @@ from minivision.functions.arithmetic import (
     where,
 )
 from minivision.functions.bilinear_form import bilinear
+from minivision.functions.checkpointing import checkpoint
 from minivision.functions.clamping import clamp, clamp_max, clamp_min, clip
 from minivision.functions.contraction import (
     addbmm,
@@ -97,6 +98,7 @@ from minivision.functions.contraction import (
 )
 from minivision.functions.conversion import clone
 from minivision.functions.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from minivision.functions.convolution.choice import conv_algorithm
 from minivision.functions.creation import (
     arange,
     as_tensor,
@@ -341,16 +343,19 @@ from minivision.functions.transcendental import (
     sinh,
     tan,
 )
+from minivision.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from minivision import check, data, metrics, models, ops, reference, training, viz
+    from minivision import check, data, metrics, models, ops, reference, training, utils, viz
     from minivision.functions.matrix import conv_matrix, conv_transpose_matrix, linear_matrix
+    from minivision.profiling import profile
 
-_ROOMS = ("check", "data", "metrics", "models", "ops", "reference", "training", "viz")
+_ROOMS = ("check", "data", "metrics", "models", "ops", "reference", "training", "utils", "viz")
 _MATRICES = ("conv_matrix", "conv_transpose_matrix", "linear_matrix")
 _ON_DEMAND = {room: f"minivision.{room}" for room in _ROOMS} | dict.fromkeys(_MATRICES, "minivision.functions.matrix")
+_ON_DEMAND["profile"] = "minivision.profiling"
 
 # PyTorch's short names for dtypes
 half, float, double = float16, float32, float64

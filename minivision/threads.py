@@ -10,6 +10,8 @@ The caller always works along, so `n` threads are `n - 1` helpers, which start w
 from __future__ import annotations
 
 import atexit
+import contextvars
+import functools
 import itertools
 import operator
 import os
@@ -18,6 +20,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 Work = Callable[[Any], Any]
@@ -39,8 +42,9 @@ def set_num_threads(threads: int) -> None:
         raise TypeError(f"set_num_threads: threads={threads!r} must be an int, not {type(threads).__name__}")
     if wanted < 1:
         raise ValueError(f"set_num_threads: threads={wanted} must be at least 1, which is the caller alone")
-    _pool.resize(wanted if _CAN_START_THREADS else 1)
-    _blas.set_default(wanted)
+    if _CAN_START_THREADS:
+        _pool.resize(wanted)
+        _blas.set_default(wanted)
 
 
 def get_num_threads() -> int:
@@ -52,15 +56,44 @@ def for_each(work: Work, jobs: Sequence[Any]) -> None:
     """Call `work(job)` for every job, in any order, shared out over the threads; returns when all are done.
 
     Jobs must not write to the same memory. A job that shares out work itself does it alone. When one raises, those not yet begun
-    are left out, and the exception is raised here.
+    are left out, and the exception is raised here, after the last of those begun has ended; so it is with Ctrl-C. Every job runs
+    in the context of the caller: `no_grad` and `numpy.errstate` hold in all threads.
     """
     threads = min(get_num_threads(), len(jobs))
     if threads <= 1:
         for job in jobs:
             work(job)
         return
-    with _blas.one_thread():
-        _pool.run(_Shared(work, jobs), threads - 1)
+    shared = _Shared(work, jobs)
+    try:
+        _blas.limit(shared)
+        _pool.run(shared, threads - 1)
+    finally:
+        _to_the_end(lambda: _blas.release(shared))
+    if shared.error is not None:
+        error, shared.error = shared.error, None
+        try:
+            raise error
+        finally:
+            del error  # or the traceback would refer to this call, which refers to the error, and keep all arrays alive
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Within it, BLAS keeps to one thread, as it does while jobs are shared out.
+
+    Around work of many steps, some shared out and some not: the threads that BLAS wakes for a product of its own wait for the
+    next one on a busy core, and whoever shares out jobs meanwhile has that core only by half.
+    """
+    if _pool.size == 1:
+        yield
+        return
+    user = object()
+    try:
+        _blas.limit(user)
+        yield
+    finally:
+        _to_the_end(lambda: _blas.release(user))
 
 
 def spans(length: int, step: int, aligned: int = 1) -> list[slice]:
@@ -73,6 +106,19 @@ def spans(length: int, step: int, aligned: int = 1) -> list[slice]:
     size = -(-length // parts)
     size = max(1, -(-size // aligned) * aligned)
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
+
+
+def _to_the_end(step: Callable[[], None]) -> None:
+    """Run a step that may be begun anew at any point, again if Ctrl-C comes in between; raise that afterwards."""
+    interrupt: KeyboardInterrupt | None = None
+    while True:
+        try:
+            step()
+            break
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
 
 
 class _Shared:
@@ -89,9 +135,14 @@ class _Shared:
             while self.error is None and (number := next(self.next)) < len(self.jobs):
                 self.work(self.jobs[number])
         except BaseException as error:
-            self.error = error
+            self.fail(error)
         finally:
             _inside.working = False
+
+    def fail(self, error: BaseException) -> None:
+        """Let nobody begin another job. Of several errors the first is told."""
+        if self.error is None:
+            self.error = error
 
 
 class _Pool:
@@ -99,28 +150,39 @@ class _Pool:
 
     def __init__(self, size: int):
         self.size = size
-        self._lock = threading.Lock()
         self._forget()
 
     def _forget(self) -> None:
+        self._lock = threading.Lock()
         self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._helpers: list[threading.Thread] = []
 
     def run(self, shared: _Shared, helpers: int) -> None:
-        self._start(helpers)
+        """Work at shared jobs with so many helpers. No helper is at them any more when this returns, nor when it raises."""
+        tickets: list[_Ticket] = []
         done: queue.SimpleQueue[None] = queue.SimpleQueue()
-        helpers = min(helpers, len(self._helpers))
-        waiting = self._waiting
-        tickets = [_Ticket(shared, done) for _ in range(helpers)]
-        for ticket in tickets:
-            waiting.put(ticket)
-        shared.take_part()
-        # A ticket that no helper has begun is taken back: with all of them busy elsewhere, the caller did the work alone.
-        for ticket in tickets:
-            if not ticket.take():
-                done.get()
-        if shared.error is not None:
-            raise shared.error
+
+        def wait() -> None:
+            # A ticket that no helper has begun is taken back: with all of them busy elsewhere, the caller did the work alone.
+            for ticket in tickets:
+                if not ticket.take("caller"):
+                    while not ticket.over:
+                        done.get()
+
+        try:
+            self._start(helpers)
+            waiting = self._waiting
+            for _ in range(min(helpers, len(self._helpers))):
+                tickets.append(_Ticket(shared, done))
+                waiting.put(tickets[-1])
+            shared.take_part()
+        except BaseException as error:  # Ctrl-C between two of these steps
+            shared.fail(error)
+        try:
+            _to_the_end(wait)
+        except KeyboardInterrupt as error:
+            shared.fail(error)
+        _inside.working = False
 
     def resize(self, size: int) -> None:
         with self._lock:
@@ -135,7 +197,7 @@ class _Pool:
         for _ in helpers:
             waiting.put(None)
         for helper in helpers:
-            if helper is not threading.current_thread():
+            if helper is not threading.current_thread() and helper.is_alive():
                 helper.join()
 
     def _start(self, wanted: int) -> None:
@@ -146,30 +208,44 @@ class _Pool:
                 helper = threading.Thread(
                     target=_help, args=(self._waiting,), name=f"minivision-{len(self._helpers) + 1}", daemon=True
                 )
+                self._helpers.append(helper)
                 try:
                     helper.start()
                 except RuntimeError:  # the system gives no more threads: work with those there are
+                    self._helpers.remove(helper)
                     return
-                self._helpers.append(helper)
 
 
 class _Ticket:
     """One helper's invitation to shared jobs. It is taken once: by a helper, or back by the caller."""
 
     def __init__(self, shared: _Shared, done: queue.SimpleQueue[None]):
-        self.shared, self.done = shared, done
-        self._taken = threading.Lock()
+        self._work: Callable[[], None] | None = functools.partial(contextvars.copy_context().run, shared.take_part)
+        self._done = done
+        self._taker: dict[str, str] = {}
+        self.over = False
 
-    def take(self) -> bool:
-        """Whether the caller is the first to ask."""
-        return self._taken.acquire(blocking=False)
+    def take(self, who: str) -> bool:
+        """Whether it is this one that has the ticket; asked again, the answer is the same."""
+        taken = self._taker.setdefault("by", who) == who  # one step of the interpreter
+        if taken and who == "caller":
+            self._work = None  # the ticket may lie in the queue for long, and need not keep the arrays
+        return taken
+
+    def work(self) -> None:
+        try:
+            if self._work is not None:
+                self._work()
+        finally:
+            self._work = None
+            self.over = True
+            self._done.put(None)
 
 
 def _help(waiting: queue.SimpleQueue[Any]) -> None:
     while (ticket := waiting.get()) is not None:
-        if ticket.take():
-            ticket.shared.take_part()
-            ticket.done.put(None)
+        if ticket.take("helper"):
+            ticket.work()
         del ticket  # or the last job's arrays would live on while this thread waits
 
 
@@ -177,33 +253,39 @@ class _Blas:
     """NumPy's BLAS, as far as its threads go; found by threadpoolctl when first needed."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._libraries: list[Any] | None = None
-        self._users = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._users: set[Any] = set()
         self._before: list[int] = []
 
     def libraries(self) -> list[Any]:
+        """What controls each BLAS that is loaded. Without threadpoolctl none: then all works, with more threads than cores."""
         if self._libraries is None:
-            from threadpoolctl import ThreadpoolController  # takes as long to load as our own package: only where needed
-
-            self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+            try:
+                from threadpoolctl import ThreadpoolController  # takes as long to load as our own package: only where needed
+            except ImportError:
+                self._libraries = []
+            else:
+                self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
         return self._libraries
 
-    @contextmanager
-    def one_thread(self) -> Iterator[None]:
+    def limit(self, user: Any) -> None:
         """Keep BLAS to one thread until the last of those who asked for it is done; then it has what it had before."""
         with self._lock:
-            if self._users == 0:
+            if not self._users:
                 self._before = [library.get_num_threads() for library in self.libraries()]
+                self._users.add(user)
                 self._set([1] * len(self._before))
-            self._users += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._users -= 1
-                if self._users == 0:
-                    self._set(self._before)
+            self._users.add(user)
+
+    def release(self, user: Any) -> None:
+        with self._lock:
+            if self._users == {user}:
+                self._set(self._before)
+            self._users.discard(user)
 
     def set_default(self, threads: int) -> None:
         with self._lock:
@@ -222,20 +304,36 @@ class _Blas:
 _CAN_START_THREADS = sys.platform not in ("emscripten", "wasi")
 
 
-def _cores() -> int:
+def _default_size() -> int:
     """How many threads to begin with: what OMP_NUM_THREADS says, else the cores that this process may use."""
     if not _CAN_START_THREADS:
         return 1
     said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if said.isdecimal() and int(said) > 0:
         return int(said)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, _granted(cores)))
 
 
-_pool = _Pool(_cores())
+def _granted(cores: int, folder: Path = Path("/sys/fs/cgroup")) -> int:
+    """How many cores' time Linux grants to this container, which sees all cores; `cores` where there is no such limit."""
+    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):  # version 2 of cgroups, and version 1
+        try:
+            quota, period = " ".join((folder / name).read_text() for name in files).split()
+            return max(1, round(int(quota) / int(period))) if int(quota) > 0 else cores
+        except (OSError, ValueError, ZeroDivisionError):  # no such file, or "max"
+            continue
+    return cores
+
+
+def _begin_anew() -> None:
+    """A forked child has no threads but the one that forked, and locks may be held by those it lacks."""
+    _pool._forget()
+    _blas._forget()
+
+
+_pool = _Pool(_default_size())
 _blas = _Blas()
 atexit.register(_pool.stop)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool._forget)  # a forked child has no threads but the one that forked
+    os.register_at_fork(before=_pool.stop, after_in_child=_begin_anew)

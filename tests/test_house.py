@@ -19,12 +19,15 @@ FLOORS: dict[str, float] = {
     "backend": 0,
     "threads": 0,
     "memory": 0.5,  # of floor 0, but asks `backend` where an array lives
+    "blocks": 0.5,  # of floor 0, but shares its work out over `threads`
     "kernels": 0,
     "reference": 0,
     "autograd": 1,
+    "profiling": 1.5,  # of floor 1, around its calls
     "functions": 2,
     "nn": 3,
     "optim": 3,
+    "utils": 3,
     "ops": 3.5,  # of floor 3, but its RoIAlign and RoIPool are modules
     "models": 4,
     "data": 4,

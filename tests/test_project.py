@@ -19,8 +19,8 @@ def test_one_version():
     assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_the_core_depends_on_numpy_alone():
-    assert [re.match(r"\w+", requirement)[0] for requirement in PROJECT["dependencies"]] == ["numpy"]
+def test_the_core_depends_on_numpy_and_what_tells_its_blas_how_many_threads():
+    assert [re.match(r"\w+", requirement)[0] for requirement in PROJECT["dependencies"]] == ["numpy", "threadpoolctl"]
     every_extra = {"train", "gpu", "notebooks", "test", "docs", "bench", "oracle", "grading"}
     assert PROJECT["optional-dependencies"].keys() == every_extra
 

@@ -1,17 +1,24 @@
-"""The backward walk: from the outputs to the leaves, each node once, after everything that depends on it."""
+"""The backward walk: from the outputs to the leaves, each node once, after everything that depends on it.
+
+Operations are numbered as they are recorded, so an operation has a higher number than those that made its inputs. The walk
+always goes on with the highest number among the nodes that a gradient has arrived at: then no other gradient is still to come.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
 from typing import Any
 
-from minivision.autograd.function import Function
+from minivision.autograd.function import Edge, Function
 from minivision.autograd.grad_mode import enable_grad
-from minivision.autograd.tensor import Tensor
-from minivision.backend import check_same_device, xp_of
+from minivision.autograd.tensor import LARGE, Tensor, add_in_place
+from minivision.backend import Array, check_same_device, xp_of
+from minivision.memory import GRAIN, sole_owner
+from minivision.threads import one_blas_thread
 
 Node = Function | Tensor  # an operation, or a leaf that collects its gradient
-Edge = tuple[Node, int]
+Gradients = dict[int, Any]  # by output of a node: an array, or a Tensor with create_graph
 Rule = Callable[..., Any]  # (node, gradient of each output as a Tensor) -> gradients of its inputs, by recorded operations
 
 
@@ -31,60 +38,116 @@ def run_backward(
     rule, whose operations are recorded: so the gradients have a graph of their own.
     """
     roots = [output._edge() for output in outputs]
-    waiting = _count_uses(node for node, _ in roots)
     targets = [tensor._edge() for tensor in wanted or ()]
-    useful = None if wanted is None else _leading_to([node for node, _ in targets], waiting)
-    rules: dict[Node, Rule] = {}
-    if create_graph:  # looked up before anything is accumulated
-        rules = {node: _rule_of(node) for node in waiting if isinstance(node, Function) and any(_edges(node, useful))}
-
-    # The gradients that arrived so far: node -> output index -> (gradient, whether the array is ours to add to in place)
-    pending: dict[Node, dict[int, tuple[Any, bool]]] = {}
     found: dict[Edge, Tensor | None] = dict.fromkeys(targets)
-    for (node, index), gradient in zip(roots, gradients, strict=True):
-        _add(pending, node, index, gradient if create_graph else gradient.array)
-    ready: list[Node] = list(dict.fromkeys(node for node, _ in roots if waiting[node] == 0))
+    useful: set[Node] | None = None
+    rules: dict[Node, Rule] = {}
+    if wanted is not None or create_graph:
+        nodes = _reachable(node for node, _ in roots)
+        useful = None if wanted is None else _leading_to([node for node, _ in targets], nodes)
+        if create_graph:  # looked up before anything is accumulated
+            rules = {node: _rule_of(node) for node in nodes if isinstance(node, Function) and any(_edges(node, useful))}
 
-    while ready:
-        node = ready.pop()
-        del waiting[node]
-        arrived = {i: _through_hooks(node, i, gradient) for i, (gradient, _) in pending.pop(node, {}).items()}
-        for index, gradient in arrived.items():
-            if (node, index) in found:
-                found[node, index] = _as_tensor(gradient)
-        if isinstance(node, Tensor):
-            if arrived and wanted is None:
-                node._accumulate(_as_tensor(arrived[0]))
-            continue
-        edges = _edges(node, useful)
-        if arrived and (any(edges) or not edges):
-            results = node._run_backward(arrived, rules.get(node), [edge is not None for edge in edges])
-            for edge, result in zip(edges, results, strict=True):
-                if edge is not None and result is not None:
-                    _add(pending, *edge, result)
-            del arrived, results
-            if not retain_graph:
-                node._release()
+    arrived: dict[int, tuple[Function, Gradients]] = {}  # by the node's number
+    numbers: list[int] = []  # the same numbers as a heap; negative, since a heap gives the smallest first
+    leaves: dict[Tensor, Gradients] = {}  # those that wait for all of their gradient
+    sums: set[Edge] = set()  # where the walk itself made the array that arrived, and may add to it
+    edges: Sequence[Edge | None] = roots
+    results = [gradient if create_graph else gradient.array for gradient in gradients]
+    while True:
+        # Send the results on. Each is popped, so that nothing here refers to it any longer and `sole_owner` can be true.
+        results.reverse()
         for edge in edges:
-            if edge is not None:
-                waiting[edge[0]] -= 1
-                if waiting[edge[0]] == 0:
-                    ready.append(edge[0])
+            if edge is None or results[-1] is None:
+                results.pop()
+                continue
+            node, index = edge
+            if isinstance(node, Tensor):
+                if wanted is None and node._hooks is None:
+                    _store(node, results.pop())
+                else:
+                    _meet(leaves.setdefault(node, {}), edge, results.pop(), sums)
+            elif node._number not in arrived:
+                arrived[node._number] = (node, {index: results.pop()})
+                heappush(numbers, -node._number)
+            else:
+                _meet(arrived[node._number][1], edge, results.pop(), sums)
+        if not numbers:
+            break
+        # Run the operation that was recorded last: all that its outputs went to has run by now.
+        node, upstream = arrived.pop(-heappop(numbers))
+        if node._hooks is not None:
+            _through_hooks(node._hooks, upstream)
+        if found:
+            found.update({(node, i): _as_tensor(g) for i, g in upstream.items() if (node, i) in found})
+        edges = (node.edges or ()) if useful is None else _edges(node, useful)
+        if useful is not None and edges and not any(edges):
+            edges = ()
+            continue
+        results = node._run_backward(upstream, rules.get(node), edges)
+        upstream.clear()
+        if not retain_graph:
+            node._release()
+
+    for leaf, upstream in leaves.items():
+        if leaf._hooks is not None:
+            _through_hooks(leaf._hooks, upstream)
+        if wanted is None:
+            _store(leaf, upstream.pop(0))
+        elif (leaf, 0) in found:
+            found[leaf, 0] = _as_tensor(upstream[0])
     return [found[edge] for edge in targets]
 
 
-def _count_uses(roots: Iterable[Node]) -> dict[Node, int]:
-    """For every node reachable from the roots, how many recorded uses of its outputs wait to send a gradient."""
-    uses: dict[Node, int] = dict.fromkeys(roots, 0)
-    stack = list(uses)
+def _meet(there: Gradients, edge: Edge, gradient: Any, sums: set[Edge]) -> None:
+    """Put a gradient where others of its node, or of the same output, may have arrived already: then their sum."""
+    index = edge[1]
+    total = there.pop(index, None)
+    if total is None:
+        total = gradient
+    elif isinstance(total, Tensor):
+        total = total + gradient  # recorded
+    elif edge in sums or (total.size >= LARGE and sole_owner(total)):
+        add_in_place(total, gradient)
+    elif gradient.size >= LARGE and sole_owner(gradient):
+        add_in_place(gradient, total)
+        total = gradient
+    else:
+        total = xp_of(total).asarray(total + gradient)
+        sums.add(edge)
+    there[index] = total
+
+
+def _store(leaf: Tensor, gradient: Any) -> None:
+    """Add a gradient to the `.grad` of a leaf: the array itself where nobody else can know it, else a copy."""
+    total = leaf.grad
+    if isinstance(gradient, Tensor):
+        leaf._accumulate(gradient)
+    elif total is None:
+        # to copy a small array takes no longer than to ask whose it is
+        mine = gradient.size >= LARGE and sole_owner(gradient) and _is_compact(gradient)
+        leaf.grad = Tensor._wrap(gradient if mine else gradient.copy(order="K"))
+    elif total._requires_grad:
+        leaf._accumulate(Tensor._wrap(gradient))
+    else:
+        add_in_place(total.array, gradient)
+
+
+def _is_compact(array: Array) -> bool:
+    """Whether an array keeps no more memory alive than it needs, as a part of a larger one would."""
+    return array.base is None or array.base.nbytes < array.nbytes + GRAIN
+
+
+def _reachable(roots: Iterable[Node]) -> dict[Node, None]:
+    """Every node that the walk from the roots could come to, as a set that keeps its order."""
+    nodes: dict[Node, None] = dict.fromkeys(roots)
+    stack = list(nodes)
     while stack:
-        for edge in _edges(stack.pop()):
-            if edge is not None:
-                if edge[0] not in uses:
-                    uses[edge[0]] = 0
-                    stack.append(edge[0])
-                uses[edge[0]] += 1
-    return uses
+        for edge in stack.pop().edges or ():
+            if edge is not None and edge[0] not in nodes:
+                nodes[edge[0]] = None
+                stack.append(edge[0])
+    return nodes
 
 
 def _leading_to(targets: Iterable[Node], nodes: Iterable[Node]) -> set[Node]:
@@ -109,35 +172,18 @@ def _leading_to(targets: Iterable[Node], nodes: Iterable[Node]) -> set[Node]:
 
 def _edges(node: Node, useful: set[Node] | None = None) -> Sequence[Edge | None]:
     """Where the gradient of each input goes: None for an input that needs none, or leads to no useful node."""
-    if isinstance(node, Tensor):
-        return ()
     if useful is None:
         return node.edges or ()
     return [edge if edge is not None and edge[0] in useful else None for edge in node.edges or ()]
 
 
-def _add(pending: dict[Node, dict[int, tuple[Any, bool]]], node: Node, index: int, gradient: Any) -> None:
-    gradients = pending.setdefault(node, {})
-    if index not in gradients:
-        gradients[index] = (gradient, False)
-        return
-    total, ours = gradients[index]
-    if isinstance(total, Tensor):
-        total = total + gradient  # recorded
-    elif ours:
-        total += gradient
-    else:
-        total = xp_of(total).asarray(total + gradient)
-    gradients[index] = (total, True)
-
-
-def _through_hooks(node: Node, index: int, gradient: Any) -> Any:
-    hooks = node._hooks if isinstance(node, Tensor) else node.hooks
-    for hook in list((hooks or {}).get(index, ())):
-        replacement = hook(_as_tensor(gradient))
-        if replacement is not None:
-            gradient = replacement if isinstance(gradient, Tensor) else replacement.array
-    return gradient
+def _through_hooks(hooks: dict[int, list[Any]], gradients: Gradients) -> None:
+    """Show each gradient to the hooks on its output, and replace it by what they return."""
+    for index, gradient in gradients.items():
+        for hook in list(hooks.get(index, ())):
+            replacement = hook(_as_tensor(gradient))
+            if replacement is not None:
+                gradients[index] = gradient = replacement if isinstance(gradient, Tensor) else replacement.array
 
 
 def _as_tensor(gradient: Any) -> Tensor:
@@ -208,8 +254,9 @@ def _walk(
     upstream = [upstream_gradient(y, g) for y, g in zip(outputs, given, strict=True)]
     retain = create_graph if retain_graph is None else retain_graph
     if not create_graph:
-        return run_backward(outputs, upstream, retain, wanted)
-    with enable_grad():
+        with one_blas_thread():
+            return run_backward(outputs, upstream, retain, wanted)
+    with enable_grad(), one_blas_thread():
         return run_backward(outputs, upstream, retain, wanted, create_graph=True)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from minivision.autograd.dtypes import is_floating
-from minivision.autograd.grad_mode import is_grad_enabled
+from minivision.autograd.grad_mode import is_recording
 from minivision.autograd.tensor import Tensor
 from minivision.backend import Array, check_same_device, is_array, may_share_memory, xp_of
+
+Edge = tuple["Function | Tensor", int]
+
+
+_numbers = itertools.count()
 
 
 class _Always:
@@ -45,12 +50,16 @@ class Function:
     is_view: ClassVar[bool] = False
 
     needs_input_grad: Any = _Always()
-    edges: tuple[tuple[Function | Tensor, int] | None, ...] | None = None
-    _inputs: list[Any]  # (shape, dtype) of the inputs and outputs, when recorded
-    _outputs: list[Any]
-    _watched: dict[int, Any]
+    # Where the gradient of each input goes, when recorded: to an output of the node that made it, or to a leaf
+    edges: tuple[Edge | None, ...] | None = None
+    _outputs: list[Any]  # (shape, dtype) of each output, when recorded
+    _given: dict[int, Any]  # the same of those inputs that no other node made, by their place
+    # The version of each tensor whose memory forward kept, its count then, and its place among inputs and outputs; None again
+    # when the graph was freed
+    _watched: Sequence[tuple[list[int], int, int]] | None = None
+    _number: int  # in the order of recording
     # hooks on this node's outputs: output index -> functions of the gradient
-    hooks: dict[int, list[Any]] | None = None
+    _hooks: dict[int, list[Any]] | None = None
 
     def forward(self, *inputs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.forward is not written")
@@ -66,23 +75,31 @@ class Function:
         """Run forward on Tensors (or plain arrays and numbers, as constants) and record it when a gradient is wanted."""
         if self.edges is not None:
             raise RuntimeError(f"{self.name}: this instance already recorded a call; make a new one for each call")
-        self._check_devices(inputs)
-        arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
-        needs = tuple(isinstance(x, Tensor) and x.requires_grad for x in inputs)
-        recording = is_grad_enabled() and any(needs)
-        self.needs_input_grad = needs if recording else (False,) * len(needs)
+        # A network of small arrays spends its time here, not in the arithmetic: plain loops, and no call where a look will do.
+        arrays: list[Any] = []
+        wanted: list[bool] = []
+        on_cpu = True
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x.array)
+                wanted.append(x._requires_grad)
+                if type(x.array) is not np.ndarray:
+                    on_cpu = False
+            else:
+                arrays.append(x)
+                wanted.append(False)
+        if not on_cpu:
+            self._check_devices(inputs)
+        recording = True in wanted and is_recording()
+        self.needs_input_grad = tuple(wanted) if recording else (False,) * len(wanted)
 
         result = self.forward(*arrays)
-        several = isinstance(result, tuple)
-        outputs = [Tensor._wrap(a) for a in (result if several else (result,))]
+        outputs = [Tensor._wrap(a) for a in result] if isinstance(result, tuple) else [Tensor._wrap(result)]
         if self.is_view:
-            for x, array in zip(inputs, arrays, strict=True):
-                for y in outputs:
-                    if isinstance(x, Tensor) and may_share_memory(array, y.array):
-                        y._version = x._version
+            _share_versions(inputs, outputs)
         if recording:
             self._record(inputs, arrays, outputs)
-        return tuple(outputs) if several else outputs[0]
+        return tuple(outputs) if isinstance(result, tuple) else outputs[0]
 
     @property
     def name(self) -> str:
@@ -95,19 +112,34 @@ class Function:
     # ---- the node of the graph ----
 
     def _record(self, inputs: tuple[Any, ...], arrays: list[Any], outputs: list[Tensor]) -> None:
-        self.edges = tuple(x._edge() if needed else None for x, needed in zip(inputs, self.needs_input_grad, strict=True))
-        self._inputs = [(a.shape, a.dtype) if is_array(a) else None for a in arrays]
-        self._outputs = [(y.shape, y.dtype) for y in outputs]
-        for index, y in enumerate(outputs):
-            if is_floating(y.dtype):
-                y.grad_fn, y._output, y._requires_grad = self, index, True
-        # An array kept for backward must still hold the same values then: remember the version of its tensor.
-        kept = list(_arrays_in(vars(self).values()))
-        self._watched = {
-            i: (x._version, x._version[0], x.shape)
-            for i, x in enumerate((*inputs, *outputs))
-            if isinstance(x, Tensor) and any(type(a) is type(x.array) and may_share_memory(a, x.array) for a in kept)
-        }
+        kept = kept_arrays(self)
+        self._watched = _versions(kept, (*inputs, *outputs)) if kept else ()
+        edges: list[Edge | None] = []
+        given: dict[int, Any] = {}
+        for x, array in zip(inputs, arrays, strict=True):
+            wanted = isinstance(x, Tensor) and x._requires_grad
+            if wanted and isinstance(x.grad_fn, Function):
+                edges.append((x.grad_fn, x._output))
+                continue
+            if type(array) is np.ndarray or is_array(array):
+                given[len(edges)] = (array.shape, array.dtype)
+            edges.append(x._edge() if wanted else None)
+        self.edges, self._given, self._number = tuple(edges), given, next(_numbers)
+        self._outputs = []
+        for y in outputs:
+            dtype = y.array.dtype
+            if dtype.kind == "f":
+                y.grad_fn, y._output, y._requires_grad = self, len(self._outputs), True
+            self._outputs.append((y.array.shape, dtype))
+
+    @property
+    def _inputs(self) -> list[Any]:
+        """(shape, dtype) of each input; None for numbers."""
+        return [self._input(place) for place in range(len(self.edges or ()))]
+
+    def _input(self, place: int) -> Any:
+        edge = self.edges[place] if self.edges else None
+        return self._given.get(place) if edge is None or isinstance(edge[0], Tensor) else edge[0]._outputs[edge[1]]
 
     def as_input(self, array: Any, index: int = 0) -> Any:
         """Input `index` as a Tensor in its place of the graph again, made of the array that forward kept; for rules.
@@ -118,7 +150,7 @@ class Function:
 
     def as_output(self, array: Array, index: int = 0) -> Tensor:
         """Output `index` as a Tensor in its place of the graph again, made of the array that forward kept; for rules."""
-        return self._recalled(array, len(self._inputs) + index, (self, index))
+        return self._recalled(array, len(self.edges or ()) + index, (self, index))
 
     def _recalled(self, array: Any, place: int, edge: Any) -> Any:
         if not (is_array(array) or isinstance(array, np.generic)):
@@ -127,42 +159,56 @@ class Function:
         if edge is not None:
             tensor.grad_fn, tensor._output = edge
             tensor._requires_grad = True
-        if place in self._watched:
-            tensor._version = self._watched[place][0]
+        for version, _, watched in self._watched or ():
+            if watched == place:
+                tensor._version = version
         return tensor
 
     def _run_backward(
-        self, gradients: dict[int, Any], rule: Callable[..., Any] | None = None, needs: Sequence[bool] = ()
-    ) -> tuple[Any, ...]:
+        self, gradients: dict[int, Any], rule: Callable[..., Any] | None = None, useful: Sequence[Edge | None] = ()
+    ) -> list[Any]:
         """backward() as the engine calls it, with the gradients that arrived by output index: guarded before, checked after.
 
-        With a rule the gradients are Tensors, and the rule takes the place of `backward`; it sees `needs` as `needs_input_grad`.
+        With a rule the gradients are Tensors, and the rule takes the place of `backward`, to compute those with a `useful` edge.
         """
-        if not hasattr(self, "_watched"):
+        if self._watched is None:
             raise RuntimeError(
                 f"backward() was already run through {self.name}, and the graph was freed to give its memory back; pass "
                 "retain_graph=True to the first backward(), or run the forward pass again"
             )
-        for version, expected, shape in self._watched.values():
+        for version, expected, place in self._watched:
             if version[0] != expected:
+                shape, _ = (self._inputs + self._outputs)[place]
                 raise RuntimeError(
                     f"{self.name}: a tensor of shape {shape} that its backward needs was changed in place after the forward "
                     f"pass (version {version[0]}, saved at version {expected}); change it after backward(), or work on a "
                     ".clone()"
                 )
-        # An output that nothing used contributes a gradient of zeros.
-        upstream = [gradients[i] if i in gradients else self._zeros(i, gradients) for i in range(len(self._outputs))]
-        result = self.backward(*upstream) if rule is None else self._follow(rule, upstream, needs)
-        results = result if isinstance(result, tuple) else (result,)
-        if len(results) != len(self._inputs):
-            raise RuntimeError(f"{self.name}.backward returned {len(results)} gradients for {len(self._inputs)} inputs")
-        return tuple(
-            self._checked(i, g) if needed else None
-            for i, (g, needed) in enumerate(zip(results, self.needs_input_grad, strict=True))
-        )
+        if rule is None and len(self._outputs) == 1:
+            results = self.backward(gradients[0])
+        else:
+            # An output that nothing used contributes a gradient of zeros.
+            upstream = [gradients[i] if i in gradients else self._zeros(i, gradients) for i in range(len(self._outputs))]
+            results = self.backward(*upstream) if rule is None else self._follow(rule, upstream, useful)
+        if not isinstance(results, tuple):
+            results = (results,)
+        edges = self.edges or ()
+        if len(results) != len(edges):
+            raise RuntimeError(f"{self.name}.backward returned {len(results)} gradients for {len(edges)} inputs")
+        checked: list[Any] = []
+        for edge, gradient in zip(edges, results, strict=True):
+            if edge is None or gradient is None:
+                checked.append(None)
+                continue
+            node, index = edge
+            shape, dtype = self._given[len(checked)] if isinstance(node, Tensor) else node._outputs[index]
+            if type(gradient) is not np.ndarray or gradient.shape != shape or gradient.dtype != dtype:
+                gradient = self._fitted(len(checked), gradient, shape, dtype)
+            checked.append(gradient)
+        return checked
 
-    def _follow(self, rule: Callable[..., Any], upstream: list[Any], needs: Sequence[bool]) -> Any:
-        recorded, self.needs_input_grad = self.needs_input_grad, tuple(needs)
+    def _follow(self, rule: Callable[..., Any], upstream: list[Any], useful: Sequence[Edge | None]) -> Any:
+        recorded, self.needs_input_grad = self.needs_input_grad, tuple(edge is not None for edge in useful)
         try:
             return rule(self, *upstream)
         finally:
@@ -174,10 +220,8 @@ class Function:
             return Tensor._wrap(xp_of(like.array).zeros(*self._outputs[index]))
         return xp_of(like).zeros(*self._outputs[index])
 
-    def _checked(self, index: int, gradient: Any) -> Any:
-        if gradient is None:
-            return None
-        shape, dtype = self._inputs[index]
+    def _fitted(self, index: int, gradient: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
+        """A gradient that does not look like its input: summed where the input was broadcast. Raises unless it fits then."""
         if isinstance(gradient, np.generic):  # NumPy's result of arithmetic on 0-d arrays
             gradient = np.asarray(gradient)
         if self.broadcasts and gradient.shape != shape:
@@ -191,8 +235,7 @@ class Function:
 
     def _release(self) -> None:
         """Forget everything forward kept; a later backward through this node explains itself."""
-        vars(self).clear()
-        self.edges = ()
+        self.__dict__ = {"edges": (), "_number": self._number, "_outputs": self._outputs}
 
     def _argument(self, index: int) -> str:
         import inspect  # takes longer to load than the rest of this package's floor, and only errors need it
@@ -218,10 +261,46 @@ def unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
     return gradient.sum(repeated).reshape(shape) if repeated else gradient
 
 
-def _arrays_in(values: Iterable[Any]) -> Iterator[Array]:
-    """The arrays among the values, and those in lists and tuples."""
-    for value in values:
-        if isinstance(value, (list, tuple)):
-            yield from _arrays_in(value)
-        elif is_array(value):
-            yield value
+def _share_versions(inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+    """Let outputs that look at the memory of an input count changes together with it."""
+    for x in inputs:
+        for y in outputs:
+            if isinstance(x, Tensor) and share_memory(x.array, y.array):
+                y._version = x._version
+
+
+def kept_arrays(node: Function) -> list[Array]:
+    """The arrays that forward kept on the node, also those in lists and tuples."""
+    kept: list[Array] = []
+    for value in node.__dict__.values():
+        if type(value) is np.ndarray:
+            kept.append(value)
+        elif value is not None and value is not node.needs_input_grad:
+            kept += _arrays_in(value)
+    return kept
+
+
+def _arrays_in(value: Any) -> list[Array]:
+    if isinstance(value, (list, tuple)):
+        return [array for part in value for array in _arrays_in(part)]
+    return [value] if is_array(value) else []
+
+
+def _versions(kept: list[Array], tensors: Iterable[Any]) -> list[tuple[list[int], int, int]]:
+    """For `_watched`: an array that was kept must hold the same values when backward needs it."""
+    versions = []
+    for place, x in enumerate(tensors):
+        if isinstance(x, Tensor):
+            array = x.array
+            for a in kept:
+                if a is array or (type(a) is type(array) and share_memory(a, array)):
+                    versions.append((x._version, x._version[0], place))
+                    break
+    return versions
+
+
+def share_memory(a: Array, b: Array) -> bool:
+    """Whether two arrays of one type may look at the same memory."""
+    if type(a) is np.ndarray and a.base is None and b.base is None:
+        return a is b  # each has memory of its own
+    return may_share_memory(a, b)

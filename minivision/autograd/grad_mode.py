@@ -11,6 +11,9 @@ from typing import Any
 _enabled: ContextVar[bool] = ContextVar("minivision_grad_enabled", default=True)
 
 
+is_recording = _enabled.get  # the same as below, without a call in between: every operation asks
+
+
 def is_grad_enabled() -> bool:
     """Whether operations in this thread are being recorded for `backward()`."""
     return _enabled.get()

@@ -9,16 +9,22 @@ from __future__ import annotations
 import operator
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from minivision.autograd.dtypes import as_dtype, is_floating, scalar_dtype
 from minivision.autograd.memory_format import MemoryFormat, contiguous_format, is_arranged, preserve_format
 from minivision.backend import Array, Device, device_of, is_array, to_device, to_numpy
+from minivision.blocks import in_blocks
 
 if TYPE_CHECKING:
     from minivision.autograd.function import Function
+
+LARGE = 1 << 18  # elements; adding fewer takes one thread no longer than sharing them out
+
+
+_new = object.__new__
 
 
 class Tensor:
@@ -43,6 +49,8 @@ class Tensor:
     grad: Tensor | None
     grad_fn: Function | None
 
+    edges: ClassVar[tuple[()]] = ()  # as a node of the graph, a leaf sends nothing on
+
     def __init__(self, data: Any, requires_grad: bool = False, device: str | Device | None = None, dtype: Any = None):
         array = as_array(data, dtype)
         self.array = array if device is None else to_device(array, device)
@@ -55,10 +63,10 @@ class Tensor:
         if requires_grad:
             self.requires_grad = True
 
-    @classmethod
-    def _wrap(cls, array: Array) -> Tensor:
+    @staticmethod
+    def _wrap(array: Array) -> Tensor:
         """A new leaf around an array, without checks: the way operations make their outputs."""
-        tensor = Tensor.__new__(Tensor)
+        tensor = _new(Tensor)
         # NumPy answers a number, not a 0-d array, where the result has no axes.
         tensor.array = np.asarray(array) if isinstance(array, np.generic) else array
         tensor.grad = None
@@ -215,8 +223,7 @@ class Tensor:
         return bool((self == value).array.any())
 
     # Tensors are compared element by element, so identity is what a dictionary or a set can use.
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__
 
     # ---- the graph ----
 
@@ -317,10 +324,9 @@ class Tensor:
                 "called; call .requires_grad_() on what it is computed from"
             )
         owner: Any = self if self.grad_fn is None else self.grad_fn
-        attribute = "_hooks" if self.grad_fn is None else "hooks"
-        if getattr(owner, attribute) is None:
-            setattr(owner, attribute, {})
-        hooks = getattr(owner, attribute).setdefault(self._output, [])
+        if owner._hooks is None:
+            owner._hooks = {}
+        hooks = owner._hooks.setdefault(self._output, [])
         hooks.append(hook)
         return RemovableHandle(hooks, hook)
 
@@ -337,7 +343,7 @@ class Tensor:
         elif self.grad.requires_grad:  # the graph of an earlier create_graph may still need the old values
             self.grad = Tensor._wrap(self.grad.array + gradient.array)
         else:
-            self.grad.array += gradient.array
+            add_in_place(self.grad.array, gradient.array)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
@@ -374,6 +380,14 @@ class Tensor:
         def __le__(self, other: Any) -> Tensor: ...
         def __gt__(self, other: Any) -> Tensor: ...
         def __ge__(self, other: Any) -> Tensor: ...
+
+
+def add_in_place(total: Array, part: Array) -> None:
+    """`total += part`, for arrays of one shape; large ones by all threads."""
+    if total.size < LARGE:
+        total += part
+    else:
+        in_blocks(operator.iadd, total, part)
 
 
 class RemovableHandle:

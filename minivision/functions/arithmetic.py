@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
+from minivision.functions.blocks import in_blocks
 from minivision.functions.division import rounded_quotient
 from minivision.functions.operands import (
     Scalar,
@@ -23,6 +26,30 @@ from minivision.functions.operands import (
     promoted,
     same_dtype,
 )
+from minivision.memory import empty_like
+
+LARGE = 1 << 16  # elements; sharing out fewer takes longer than it saves
+
+
+def combined(by: Callable[[Any, Any], Any], a: Array, b: Array) -> Array:
+    """`by(a, b)` for one of Python's operators.
+
+    For large arrays of one shape, or one and a number, the same in blocks over the threads, into memory that was used before.
+    """
+    if type(a) is not np.ndarray or a.size < LARGE or a.dtype.kind != "f":
+        return by(a, b)
+    ufunc, y = _UFUNC_OF[by], None
+    if type(b) is np.ndarray and b.shape == a.shape and b.dtype == a.dtype:
+        y = empty_like(a)
+        in_blocks(lambda a, b, y: ufunc(a, b, out=y), a, b, y)
+    elif type(b) in (int, float):
+        y = empty_like(a)
+        in_blocks(lambda a, y: ufunc(a, b, out=y), a, y)
+    return by(a, b) if y is None else y
+
+
+_UFUNC_OF = {operator.add: np.add, operator.sub: np.subtract, operator.mul: np.multiply, operator.truediv: np.true_divide}
+
 
 # ---- two operands; the base class sums a gradient over the axes along which its operand was broadcast ----
 
@@ -33,7 +60,7 @@ class Add(Function):
     broadcasts = True
 
     def forward(self, a: Array, b: Array) -> Array:
-        return a + b
+        return combined(operator.add, a, b)
 
     def backward(self, dy: Array) -> tuple[Array, Array]:
         return dy, dy
@@ -45,10 +72,10 @@ class Sub(Function):
     broadcasts = True
 
     def forward(self, a: Array, b: Array) -> Array:
-        return a - b
+        return combined(operator.sub, a, b)
 
     def backward(self, dy: Array) -> tuple[Array, Array | None]:
-        return dy, -dy if self.needs_input_grad[1] else None
+        return dy, combined(operator.mul, dy, -1.0) if self.needs_input_grad[1] else None
 
 
 class Mul(Function):
@@ -60,10 +87,11 @@ class Mul(Function):
         # each factor is kept only for the other one's gradient
         self.a = a if self.needs_input_grad[1] else None
         self.b = b if self.needs_input_grad[0] else None
-        return a * b
+        return combined(operator.mul, a, b)
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
-        return None if self.b is None else dy * self.b, None if self.a is None else dy * self.a
+        da = None if self.b is None else combined(operator.mul, dy, self.b)
+        return da, None if self.a is None else combined(operator.mul, dy, self.a)
 
 
 class Div(Function):
@@ -73,10 +101,10 @@ class Div(Function):
 
     def forward(self, a: Array, b: Array) -> Array:
         self.a, self.b = a if self.needs_input_grad[1] else None, b
-        return a / b
+        return combined(operator.truediv, a, b)
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
-        da = dy / self.b if self.needs_input_grad[0] else None
+        da = combined(operator.truediv, dy, self.b) if self.needs_input_grad[0] else None
         db = -dy * self.a / (self.b * self.b) if self.needs_input_grad[1] else None
         return da, db
 
@@ -269,7 +297,10 @@ class Cos(Function):
 
 def add(input: Any, other: Any, *, alpha: Scalar = 1) -> Tensor:
     """`input + alpha * other`, elementwise with broadcasting, as `torch.add`."""
-    return Add()(*with_factor("add", *same_dtype("add", input, other), alpha))
+    a, b = same_dtype("add", input, other)
+    if type(alpha) is not int or alpha != 1:
+        a, b = with_factor("add", a, b, alpha)
+    return Add()(a, b)
 
 
 def sub(input: Any, other: Any, *, alpha: Scalar = 1) -> Tensor:
@@ -308,7 +339,8 @@ def rsub(input: Any, other: Any, *, alpha: Scalar = 1) -> Tensor:
 
 def mul(input: Any, other: Any) -> Tensor:
     """`input * other`, elementwise with broadcasting."""
-    return Mul()(*same_dtype("mul", input, other))
+    a, b = same_dtype("mul", input, other)
+    return Mul()(a, b)
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:

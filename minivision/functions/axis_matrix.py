@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from minivision.backend import Array, xp_of
+from minivision.memory import scratch
 
 
-class AxisMatrix(NamedTuple):
+class Run(NamedTuple):
+    """Outputs at equal distances whose sources are at equal distances too, so that slices reach them all at once."""
+
+    outputs: range
+    sources: tuple[range, ...]  # for each tap
+    weights: tuple[float | np.ndarray, ...]  # for each tap: one for all outputs, or one each
+
+
+@dataclass(frozen=True, eq=False)
+class AxisMatrix:
     """A sparse (out, in) matrix, row by row: y[j] = sum over t of weights[j, t] * x[sources[j, t]]."""
 
     sources: np.ndarray  # (out, taps) int
@@ -25,6 +37,10 @@ class AxisMatrix(NamedTuple):
 
     def transposed(self) -> AxisMatrix:
         """The (in, out) matrix: which outputs each input took part in."""
+        return self._transposed
+
+    @functools.cached_property
+    def _transposed(self) -> AxisMatrix:
         j, t = np.nonzero(self.weights)
         source, weight = self.sources[j, t], self.weights[j, t]
         order = np.argsort(source, kind="stable")
@@ -36,17 +52,87 @@ class AxisMatrix(NamedTuple):
         sources[source, place], weights[source, place] = j, weight
         return AxisMatrix(sources, weights, len(self.sources))
 
-    def apply(self, x: Array, axis: int) -> Array:
-        """The matrix times x along one axis."""
-        xp = xp_of(x)
+    @functools.cached_property
+    def runs(self) -> list[Run]:
+        """The rows of the matrix in as few runs as possible. Enlarging by 2, all even outputs are one run, but for the border."""
+        return min((self._runs_of_every(step) for step in range(1, 9)), key=len)
+
+    def _runs_of_every(self, step: int) -> list[Run]:
+        runs = []
+        for phase in range(min(step, len(self.sources))):
+            sources, weights = self.sources[phase::step], self.weights[phase::step]
+            moves = np.diff(sources, axis=0)
+            start = 0
+            while start < len(sources):
+                stop = start + 1
+                if start < len(moves) and (moves[start] >= 0).all():
+                    same = (moves[start:] == moves[start]).all(axis=1)
+                    stop += len(same) if same.all() else int(same.argmin())
+                count = stop - start
+                distances = moves[start] if count > 1 else np.ones(sources.shape[1], np.int64)
+                runs.append(
+                    Run(
+                        range(phase + start * step, phase + (stop - 1) * step + 1, step),
+                        tuple(
+                            range(s, s + (count - 1) * d + 1, d) if d else range(s, s + 1)
+                            for s, d in zip(sources[start].tolist(), distances.tolist(), strict=True)
+                        ),
+                        tuple(w[0].item() if (w == w[0]).all() else w for w in weights[start:stop].T),
+                    )
+                )
+                start = stop
+        return runs
+
+    def apply(self, x: Array, axis: int, rows: slice | None = None) -> Array:
+        """The matrix, or these rows of it, times x along one axis: tap by tap, each a gathered copy."""
+        xp, sources, weights = xp_of(x), self.sources, self.weights
+        if rows is not None:
+            sources, weights = sources[rows], weights[rows]
         along = [-1 if i == axis else 1 for i in range(x.ndim)]
         y = None
-        for tap in range(self.sources.shape[1]):
-            taken = xp.take(x, xp.asarray(self.sources[:, tap]), axis=axis)
-            if (self.weights[:, tap] != 1).any():
-                taken *= xp.asarray(self.weights[:, tap].astype(x.dtype)).reshape(along)
+        for tap in range(sources.shape[1]):
+            taken = xp.take(x, xp.asarray(sources[:, tap]), axis=axis)
+            if (weights[:, tap] != 1).any():
+                taken *= xp.asarray(weights[:, tap].astype(x.dtype)).reshape(along)
             y = taken if y is None else y.__iadd__(taken)
         return y
+
+    def apply_into(self, y: np.ndarray, x: np.ndarray, axis: int, rows: slice) -> None:
+        """`y[...] = apply(x, axis, rows)`, run by run, without gathering; if the runs are so short that it pays."""
+        beside = x.size // x.shape[axis]
+        if len(self.runs) * SHORTEST > len(self.sources) * beside:
+            y[...] = self.apply(x, axis, rows)
+            return
+        before = (slice(None),) * axis
+        for run in self.runs:
+            outputs = run.outputs
+            first = max(0, -((outputs.start - rows.start) // outputs.step))
+            count = min(len(outputs), -((outputs.start - rows.stop) // outputs.step)) - first
+            if count <= 0:
+                continue
+            start = outputs[first] - rows.start
+            part = y[(*before, slice(start, start + (count - 1) * outputs.step + 1, outputs.step))]
+            # NumPy works best on long runs of memory: where the outputs are not next to each other, one copy at the end
+            beside_each_other = outputs.step == 1 or axis == 0 or part[0, 0].flags.c_contiguous
+            total = part if beside_each_other else scratch("sum of taps", part.shape, y.dtype)
+            for tap, sources in enumerate(run.sources):
+                within = sources[first : first + count] if len(sources) > 1 else sources
+                source = x[(*before, slice(within[0], within[-1] + 1, within.step))]
+                weight, share = run.weights[tap], total if tap == 0 else scratch("tap", part.shape, y.dtype)
+                if isinstance(weight, np.ndarray):
+                    each = weight[first : first + count].astype(x.dtype)
+                    np.multiply(source, each.reshape(-1, *(1,) * (x.ndim - axis - 1)), out=share)
+                elif weight == 1:
+                    share[...] = source
+                else:
+                    np.multiply(source, weight, out=share)
+                if tap:
+                    total += share
+            if total is not part:
+                part[...] = total
+
+
+SHORTEST = 1 << 11  # elements that a run has to have, on average, to be worth its calls
 
 
 def nearest_weights(size: int, out: int, scale: float | None = None) -> AxisMatrix:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, Generator, default_generator, xp_of
 from minivision.functions.arithmetic import where
+from minivision.functions.blocks import BLOCK, in_blocks
 from minivision.functions.operands import as_tensor, check_flags, need_float, number, shown
+from minivision.functions.strips import copy_into
+from minivision.memory import empty, empty_like
 
 SELU_LIMIT = 1.0507009873554804934193349852946 * 1.6732632423543772848170429916717  # SELU of minus infinity, without its sign
 
 
 class Dropout(Function):
-    """y = x keep / (1 - p) with a random 0/1 mask `keep`;  dx = dy keep / (1 - p)"""
+    """y = x keep / (1 - p) with a random 0/1 mask `keep`, a byte for each value;  dx = dy keep / (1 - p)"""
 
     def __init__(self, p: float, keep: Array):
         self.p, self.keep = p, keep
@@ -26,10 +31,14 @@ class Dropout(Function):
         return self._masked(dy)
 
     def _masked(self, x: Array) -> Array:
-        y = x * self.keep
+        y = empty_like(x)
+        in_blocks(self._multiply, x, xp_of(x).broadcast_to(self.keep, x.shape), y)
+        return y
+
+    def _multiply(self, x: Array, keep: Array, y: Array) -> None:
+        xp_of(x).multiply(x, keep, out=y)
         if self.p < 1:
             y *= 1 / (1 - self.p)
-        return y
 
 
 def dropout(
@@ -126,5 +135,22 @@ def probability(op: str, name: str, value: Any) -> float:
 
 
 def _mask(x: Tensor, p: float, shape: tuple[int, ...], generator: Generator | None) -> Array:
-    """True with probability 1 - p, on the device of x."""
-    return xp_of(x.array).asarray((generator or default_generator).rng.random(shape, dtype="float32") >= p)
+    """True with probability 1 - p, on the device of x.
+
+    The numbers are drawn in the order of the shape, so that a seed means the same mask for every order of memory; block by block,
+    for only the mask is kept. Then it takes the order of x.
+    """
+    rng, count = (generator or default_generator).rng, math.prod(shape)
+    keep = empty(shape, bool)
+    flat, drawn = keep.reshape(-1), np.empty(min(count, BLOCK), np.float32)
+    for start in range(0, count, BLOCK):
+        part = drawn[: count - start]
+        rng.random(out=part, dtype=np.float32)
+        np.greater_equal(part, p, out=flat[start : start + BLOCK])
+    if type(x.array) is not np.ndarray or shape != x.shape:
+        return xp_of(x.array).asarray(keep)
+    arranged = empty_like(x.array, bool)
+    if arranged.strides == keep.strides:
+        return keep
+    copy_into(arranged, keep)
+    return arranged

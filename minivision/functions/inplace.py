@@ -1,4 +1,4 @@
-"""In-place changes, outside the graph: `x += 1`, `x.zero_()`, `x.copy_(y)`.
+"""In-place changes, outside the graph: `x += 1`, `x.zero_()`, `x.copy_(y)`; only `relu_` is recorded, see `overwriting.py`.
 
 Each change is counted on the memory it touches, so that a backward which still needs the old values says so.
 """
@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from minivision.autograd import Tensor, is_grad_enabled, no_grad
 from minivision.backend import Generator, check_same_device, is_array, xp_of
 from minivision.functions import activation, arithmetic, clamping, elementwise, gathering, scattering
 from minivision.functions.operands import check_fits, fill_value, need_float, not_negative, number, operand, rng_of
+from minivision.functions.overwriting import check_writable
 from minivision.functions.shape import check_index, clean_index, partial_view
 
 
@@ -41,19 +40,6 @@ def write(target: Tensor, value: Any, op: str = "x[...] = value") -> Tensor:
     target.array[...] = source
     target._version[0] += 1
     return target
-
-
-def check_writable(op: str, target: Tensor) -> None:
-    """Raise RuntimeError where one element in memory stands for several of the tensor, or the memory may not be changed."""
-    array = target.array
-    if isinstance(array, np.ndarray) and array.flags.writeable:
-        return
-    if array.size and any(step == 0 and n > 1 for step, n in zip(array.strides, array.shape, strict=True)):
-        raise RuntimeError(
-            f"{op}: x of shape {target.shape} was expanded, so several of its elements are one in memory; change a .clone()"
-        )
-    if isinstance(array, np.ndarray):
-        raise RuntimeError(f"{op}: the NumPy array under x of shape {target.shape} is read-only; change a .clone()")
 
 
 def _source(op: str, target: Tensor, value: Any, name: str = "value") -> Any:
@@ -140,7 +126,6 @@ abs_ = _method("abs_", arithmetic.abs_)
 floor_ = _method("floor_", arithmetic.floor)
 ceil_ = _method("ceil_", arithmetic.ceil)
 round_ = _method("round_", arithmetic.round)
-relu_ = _method("relu_", activation.relu)
 sigmoid_ = _method("sigmoid_", activation.sigmoid)
 tanh_ = _method("tanh_", activation.tanh)
 masked_fill_ = _method("masked_fill_", gathering.masked_fill)
@@ -156,6 +141,11 @@ index_reduce_ = _method("index_reduce_", scattering.index_reduce)
 lerp_ = _method("lerp_", elementwise.lerp)
 addcmul_ = _method("addcmul_", elementwise.addcmul)
 addcdiv_ = _method("addcdiv_", elementwise.addcdiv)
+
+
+def relu_(self: Tensor) -> Tensor:
+    """`relu`, written into this tensor's own memory, and recorded: inside the graph too, where the tensor is no leaf."""
+    return activation.rectified("relu_", self, inplace=True)
 
 
 def _augmented(symbol: str, operation: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:

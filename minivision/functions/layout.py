@@ -23,6 +23,38 @@ def channels_first(x: Array) -> Array:
     return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
+def lies_in_planes(x: Array) -> bool:
+    """Whether in each image (C, *spatial) of x the channels lie one after the other, as in row-major memory."""
+    expected = x.itemsize
+    for n, step in zip(reversed(x.shape[1:]), reversed(x.strides[1:]), strict=True):
+        if n > 1 and step != expected:
+            return False
+        expected *= n
+    return True
+
+
+def joined(x: Array, first: int, last: int) -> Array | None:
+    """x with its axes first..last joined to one, as a view; None where they do not lie in memory as one."""
+    for axis in range(first, last):
+        if x.shape[axis] != 1 and x.strides[axis] != x.strides[axis + 1] * x.shape[axis + 1]:
+            return None
+    return x.reshape(*x.shape[:first], -1, *x.shape[last + 1 :]) if x.size else None
+
+
+def copy_across(target: Array, source: Array) -> None:
+    """`target[...] = source`, fast also where the last axis of one is the first of the other in memory.
+
+    Such a copy jumps through the source. In slices of 16 of the target's last axis, 64 bytes of float32, what one jump fetches is
+    still in the cache when the next value beside it is wanted.
+    """
+    if source.strides[-1] == source.itemsize or target.shape[-1] <= 16:
+        target[...] = source
+        return
+    for start in range(0, target.shape[-1], 16):
+        part = (..., slice(start, start + 16))
+        target[part] = source[part]
+
+
 def channel_sums(x: Array) -> Array:
     """(N, C, *size) -> (C,): the sum over everything but the channels.
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from minivision.autograd import Function, Tensor
-from minivision.backend import Array, xp_of
+from minivision.backend import Array
 from minivision.functions.operands import as_tensor, need_float, need_numbers, need_one_dtype, need_same_device
+from minivision.memory import empty
+from minivision.threads import for_each, get_num_threads, one_blas_thread, spans
 
 
 class MatMul(Function):
@@ -19,15 +24,66 @@ class MatMul(Function):
         # each factor is kept only for the other one's gradient
         self.a = a if self.needs_input_grad[1] else None
         self.b = b if self.needs_input_grad[0] else None
-        return xp_of(a, b).matmul(a, b)
+        return product(a, b)
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
-        xp = xp_of(dy)
         # (..., n, m) @ (..., m, k) -> (..., n, k)
-        da = None if self.b is None else xp.matmul(dy, self.b.swapaxes(-1, -2))
+        da = None if self.b is None else product(dy, self.b.swapaxes(-1, -2))
         # (..., k, n) @ (..., n, m) -> (..., k, m)
-        db = None if self.a is None else xp.matmul(self.a.swapaxes(-1, -2), dy)
+        db = None if self.a is None else product(self.a.swapaxes(-1, -2), dy)
         return da, db
+
+
+BLAS_ALONE = 1 << 18  # multiplications; OpenBLAS does a product of fewer in the caller's thread
+MANY = 1 << 22  # multiplications; a product of fewer takes one core less than a tenth of a millisecond
+
+
+def product(a: Array, b: Array, finish: Callable[[Array], Any] | None = None) -> Array:
+    """A B over the last two axes, broadcast over the others; large ones shared out over the threads, single-threaded in each.
+
+    So BLAS never starts threads of its own, which after a product would go on waiting for the next one on the cores where our
+    threads work. `finish` gets the result, or blocks of its rows, and may change them in place.
+    """
+    if a.ndim == b.ndim == 2:
+        rows, columns = a.shape[0], b.shape[1]
+        count = rows * columns * a.shape[1]
+        if count <= BLAS_ALONE or type(a) is not np.ndarray or a.dtype.kind != "f":
+            y = a.dot(b)  # the same as `a @ b` for matrices, and NumPy starts it three times faster
+        elif count <= MANY or get_num_threads() == 1:
+            with one_blas_thread():
+                y = a.dot(b)
+        else:
+            y = empty((rows, columns), a.dtype)
+            if rows >= columns or finish is not None:
+                for_each(lambda part: _into(y[part], a[part], b, finish), _parts(rows))
+            else:
+                for_each(lambda part: _into(y[:, part], a, b[:, part]), _parts(columns))
+            return y
+    elif type(a) is np.ndarray and a.ndim > 2 and a.shape[:-2] == b.shape[:-2] and a.size * b.shape[-1] > MANY:
+        y = empty((*a.shape[:-1], b.shape[-1]), a.dtype)
+        # (B, n, m) @ (B, m, k) -> (B, n, k), for all batch axes as one
+        first, second, results = (v.reshape(-1, *v.shape[-2:]) for v in (a, b, y))
+        if len(first) < 2 * get_num_threads():  # few and large
+            for i in range(len(first)):
+                results[i] = product(first[i], second[i])
+        else:
+            for_each(lambda part: _into(results[part], first[part], second[part]), _parts(len(first), aligned=1))
+    else:
+        y = a @ b
+    if finish is not None:
+        finish(y)
+    return y
+
+
+def _parts(length: int, aligned: int = 16) -> list[slice]:
+    """One part for each thread."""
+    return spans(length, -(-length // get_num_threads()), aligned)
+
+
+def _into(y: Array, a: Array, b: Array, finish: Callable[[Array], Any] | None = None) -> None:
+    np.matmul(a, b, out=y)
+    if finish is not None:
+        finish(y)
 
 
 class Linear(Function):
@@ -36,16 +92,20 @@ class Linear(Function):
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:
         self.x = x if self.needs_input_grad[1] else None
         self.w, self.shape, self.has_bias = w, x.shape, b is not None
+
+        def add_bias(rows: Array) -> None:
+            rows += b
+
         # (N, in) @ (in, out) -> (N, out)
-        y = (_rows(x) @ w.T).reshape(*x.shape[:-1], w.shape[0])
-        return y if b is None else y + b
+        y = product(_rows(x), w.T, None if b is None else add_bias)
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], w.shape[0])
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         rows = _rows(dy)
         # (N, out) @ (out, in) -> (N, in)
-        dx = (rows @ self.w).reshape(self.shape) if self.needs_input_grad[0] else None
+        dx = product(rows, self.w).reshape(self.shape) if self.needs_input_grad[0] else None
         # (out, N) @ (N, in) -> (out, in)
-        dw = None if self.x is None else rows.T @ _rows(self.x)
+        dw = None if self.x is None else product(rows.T, _rows(self.x))
         if not self.has_bias:
             return dx, dw
         return dx, dw, rows.sum(axis=0) if self.needs_input_grad[2] else None
@@ -53,7 +113,7 @@ class Linear(Function):
 
 def _rows(x: Array) -> Array:
     """(..., n) -> (N, n): all leading axes as one."""
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def matmul(input: Any, other: Any) -> Tensor:
@@ -61,17 +121,23 @@ def matmul(input: Any, other: Any) -> Tensor:
 
     Raises ValueError when the inner lengths differ or the batch axes do not broadcast.
     """
-    a, b = as_tensor("matmul", "input", input), as_tensor("matmul", "other", other)
-    if a.ndim == 0 or b.ndim == 0:
+    a = input if isinstance(input, Tensor) else as_tensor("matmul", "input", input)
+    b = other if isinstance(other, Tensor) else as_tensor("matmul", "other", other)
+    left, right = a.array.shape, b.array.shape
+    if not left or not right:
         raise ValueError(
             f"matmul: both operands need at least one axis, but have shapes {a.shape} and {b.shape}; use * for scalars"
         )
-    check_factors("matmul", input=a, other=b)
-    row, column = a.ndim == 1, b.ndim == 1
-    _check_inner("matmul", "other", a.shape, b.shape)
+    if not _are_alike(a.array, b.array):
+        check_factors("matmul", input=a, other=b)
+    if left[-1] != (right[-2] if len(right) > 1 else right[0]):
+        _check_inner("matmul", "other", left, right)
+    if len(left) == len(right) == 2:
+        return MatMul()(a, b)
+    row, column = len(left) == 1, len(right) == 1
     a = a.unsqueeze(0) if row else a
     b = b.unsqueeze(1) if column else b
-    for n, m in zip(a.shape[-3::-1], b.shape[-3::-1], strict=False):
+    for n, m in zip(left[-3::-1], right[-3::-1], strict=False):
         if n != m and 1 not in (n, m):
             raise ValueError(
                 f"matmul: the batch axes of input {a.shape} and other {b.shape} do not broadcast: {n} against {m}, which must be "
@@ -88,6 +154,11 @@ def check_factors(op: str, **factors: Tensor) -> None:
     need_same_device(op, **factors)
     need_one_dtype(op, **factors)
     need_numbers(op, **factors)
+
+
+def _are_alike(a: Array, b: Array) -> bool:
+    """Whether two factors can be multiplied as they are: numbers of one dtype on one device."""
+    return type(a) is type(b) and a.dtype == b.dtype and a.dtype.kind != "b"
 
 
 def _check_inner(op: str, other: str, a: tuple[int, ...], b: tuple[int, ...]) -> None:
@@ -134,7 +205,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     """
     x, w = as_tensor("linear", "input", input), as_tensor("linear", "weight", weight)
     b = None if bias is None else as_tensor("linear", "bias", bias)
-    need_float("linear", input=x, weight=w, bias=b)
+    if not (_are_alike(x.array, w.array) and x.array.dtype.kind == "f" and (b is None or _are_alike(b.array, w.array))):
+        need_float("linear", input=x, weight=w, bias=b)
     if w.ndim != 2:
         raise ValueError(f"linear: weight has shape {w.shape}, but must be a matrix (out, in)")
     if x.ndim < 1 or x.shape[-1] != w.shape[1]:

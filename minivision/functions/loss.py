@@ -10,7 +10,9 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
+from minivision.functions.class_blocks import ClassBlocks, loaded, matrix, store, subtract_maximum, sum_of_classes, worth_blocks
 from minivision.functions.operands import as_tensor, check_choice, integer, need_float, need_same_device, number, shown
+from minivision.memory import empty
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -20,6 +22,9 @@ class CrossEntropy(Function):
 
     Here t_c = w_c q_c: the target distribution q (for a label y: 1 - e at y, plus e/C everywhere) times the class weights w and
     the weight of the pixel. Computed from x - max x, so that no score overflows.
+
+    Softmax, logarithm and choice are one operation: the probabilities are all that is kept, and the gradient comes from them in
+    one step.
     """
 
     def __init__(
@@ -30,48 +35,120 @@ class CrossEntropy(Function):
         self.target, self.class_weight, self.pixel_weight = target, class_weight, pixel_weight
         self.smoothing, self.reduction = smoothing, reduction
 
+    p: Any  # the probabilities; None where nobody will ask for a gradient
+
     def forward(self, x: Array) -> Array:
         xp = xp_of(x, self.target)
         classes = x.shape[1]
-        self.valid = valid = self.target >= 0
-        self.label = xp.expand_dims(xp.where(valid, self.target, 0), 1)  # (N, 1, *size)
-        weight = xp.ones((classes,), x.dtype) if self.class_weight is None else self.class_weight
-        pixel = valid.astype(x.dtype)
+        pixel = self.valid.astype(x.dtype)
         if self.pixel_weight is not None:
-            pixel = pixel * self.pixel_weight
-        own = weight[self.label[:, 0]] * pixel  # w_y, 0 where ignored
-        self.own, self.everyone = own * (1 - self.smoothing), pixel * (self.smoothing / classes)
-        self.weight_row = weight.reshape(1, classes, *(1,) * (x.ndim - 2))
+            pixel *= self.pixel_weight
+        self.weight = xp.ones((classes,), x.dtype) if self.class_weight is None else self.class_weight
+        own = pixel if self.class_weight is None else self.weight[self.label] * pixel  # w_y, 0 where ignored
+        if self.reduction != "none":
+            self.divisor = _divisor(own, self.reduction)
+        self.own = own * (1 - self.smoothing)  # (N, *size)
+        self.everyone = pixel * (self.smoothing / classes) if self.smoothing else None
 
+        losses = self.losses_in_blocks(x) if worth_blocks(x) else self.losses(x)
+        if not bool(xp.isfinite(losses.sum())):  # an infinite score on an ignored pixel must not turn 0 * inf into NaN
+            losses = xp.where(self.valid, losses, xp.zeros_like(losses))
+            if self.p is not None:
+                self.p = xp.where(xp.expand_dims(self.valid, 1), self.p, xp.zeros_like(self.p))
+        return losses if self.reduction == "none" else losses.sum() / self.divisor
+
+    @property
+    def valid(self) -> Array:
+        """Which pixels are not ignored."""
+        return self.target >= 0
+
+    @property
+    def label(self) -> Array:
+        """The labels, 0 where they are ignored."""
+        return xp_of(self.target).maximum(self.target, 0)
+
+    def losses(self, x: Array) -> Array:
+        """own (ln sum e^x - x_y) + everyone sum_c w_c (ln sum e^x - x_c)"""
+        xp = xp_of(x)
         centred = x - x.max(axis=1, keepdims=True)
-        p = xp.exp(centred)
-        total = p.sum(axis=1, keepdims=True)
-        p /= total
-        self.p = p
+        self.p = xp.exp(centred)
+        total = self.p.sum(axis=1, keepdims=True)
+        self.p /= total
         log_total = xp.log(total[:, 0])
-        chosen = xp.take_along_axis(centred, self.label, axis=1)[:, 0]
-        losses = self.own * (log_total - chosen)
+        losses = self.own * (log_total - xp.take_along_axis(centred, xp.expand_dims(self.label, 1), axis=1)[:, 0])
         if self.smoothing:
-            by_class = (self.weight_row * centred).sum(axis=1)
-            losses += self.everyone * (log_total * weight.sum() - by_class)
-        # an infinite score on an ignored pixel must not turn 0 * inf into NaN
-        losses = xp.where(valid, losses, xp.zeros_like(losses))
-        if self.reduction == "none":
-            return losses
-        self.divisor = _divisor(own, self.reduction)
-        return losses.sum() / self.divisor
+            losses += self.everyone * (log_total * self.weight.sum() - (self.along_classes(x) * centred).sum(axis=1))
+        return losses
 
     def backward(self, dy: Array) -> Array:
-        xp = xp_of(dy)
         if self.reduction != "none":
             dy = dy / self.divisor
-        own, everyone = xp.expand_dims(dy * self.own, 1), xp.expand_dims(dy * self.everyone, 1)  # (N, 1, *size)
-        dx = self.p * (own + everyone * self.weight_row.sum()) if self.smoothing else self.p * own
-        at_label = xp.take_along_axis(dx, self.label, axis=1) - own
-        xp.put_along_axis(dx, self.label, at_label, axis=1)
+        if worth_blocks(self.p):
+            return self.gradient_in_blocks(dy)
+        xp = xp_of(dy)
+        label = xp.expand_dims(self.label, 1)
+        own = xp.expand_dims(dy * self.own, 1)  # (N, 1, *size)
+        dx = self.p * own
+        xp.put_along_axis(dx, label, xp.take_along_axis(dx, label, axis=1) - own, axis=1)
         if self.smoothing:
-            dx -= everyone * self.weight_row
-        return xp.where(xp.expand_dims(self.valid, 1), dx, xp.zeros_like(dx))
+            everyone = xp.expand_dims(dy * self.everyone, 1)
+            dx += self.p * (everyone * self.weight.sum()) - everyone * self.along_classes(self.p)
+        return dx
+
+    def along_classes(self, x: Array) -> Array:
+        """The class weights, shaped to stand along x's class axis."""
+        return self.weight.reshape(1, -1, *(1,) * (x.ndim - 2))
+
+    # ---- the same, a block of pixels at a time: matrices (C, pixels) ----
+
+    def losses_in_blocks(self, x: Array) -> Array:
+        self.blocks = ClassBlocks(x)
+        self.p = self.blocks.like_blocks(x.dtype) if self.needs_input_grad[0] else None
+        losses = empty(self.target.shape, x.dtype)
+
+        def work(x: Array, p: Array | None, target: Array, own: Array, everyone: Any, losses: Array) -> None:
+            e = subtract_maximum(loaded("class scores", x))
+            chosen = e.reshape(-1).take(_places(target))
+            by_class = self.weight @ e if self.smoothing else None
+            np.exp(e, out=e)
+            total = sum_of_classes(e)
+            log_total = np.log(total)
+            np.multiply(np.subtract(log_total, chosen, out=chosen), own, out=losses)
+            if self.smoothing:
+                losses += everyone * (log_total * self.weight.sum() - by_class)
+            if p is not None:
+                np.multiply(e.reshape(p.shape), np.reciprocal(total, out=total).reshape(p.shape[1:]), out=p)
+
+        self.blocks.run(work, (x, self.p), (self.target, self.own, self.everyone, losses))
+        return losses
+
+    def gradient_in_blocks(self, dy: Array) -> Array:
+        dx = self.blocks.like_scores(self.p.dtype)
+        scale = None if self.reduction != "none" else np.ascontiguousarray(dy)
+
+        def work(p: Array, dx: Array, target: Array, own: Array, everyone: Any, scale: Any) -> None:
+            scale = dy if scale is None else scale
+            total = own = own * scale
+            if self.smoothing:
+                everyone = everyone * scale
+                total = own + everyone * self.weight.sum()  # sum_k t_k dl
+            d = matrix("class gradients", p)
+            np.multiply(p, total.reshape(p.shape[1:]), out=d.reshape(p.shape))
+            d.reshape(-1)[_places(target)] -= own
+            if self.smoothing:
+                d -= everyone * self.weight[:, None]
+            store(dx, d)
+
+        self.blocks.run(work, (self.p, dx), (self.target, self.own, self.everyone, scale))
+        return dx
+
+
+def _places(target: Array) -> Array:
+    """Where each pixel's label stands in a matrix (C, pixels), counted along its rows; that of label 0 where it is ignored."""
+    places = np.maximum(target, 0)
+    places *= target.size
+    places += np.arange(target.size)
+    return places
 
 
 class NegativeLogLikelihood(Function):
@@ -118,15 +195,49 @@ class SoftCrossEntropy(Function):
     def forward(self, x: Array, t: Array) -> Array:
         xp = xp_of(x, t)
         self.t = t
+        if worth_blocks(x):
+            return self.losses_in_blocks(x, t)
         centred = x - x.max(axis=1, keepdims=True)
         self.log_p = centred - xp.log(xp.exp(centred).sum(axis=1, keepdims=True))
         return -(t * self.log_p).sum(axis=1)
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
         xp = xp_of(dy)
+        if worth_blocks(self.log_p) and not self.needs_input_grad[1]:
+            return self.gradient_in_blocks(dy), None
         dy = xp.expand_dims(dy, 1)
         dx = dy * (xp.exp(self.log_p) * self.t.sum(axis=1, keepdims=True) - self.t) if self.needs_input_grad[0] else None
         return dx, -dy * self.log_p if self.needs_input_grad[1] else None
+
+    def losses_in_blocks(self, x: Array, t: Array) -> Array:
+        self.blocks = ClassBlocks(x)
+        self.log_p = self.blocks.like_blocks(x.dtype)
+        losses = empty((x.shape[0], *x.shape[2:]), x.dtype)
+
+        def work(x: Array, t: Array, log_p: Array, losses: Array) -> None:
+            centred = subtract_maximum(loaded("class scores", x))
+            e = np.exp(centred, out=matrix("class gradients", x))
+            centred -= np.log(sum_of_classes(e))
+            store(log_p, centred)
+            centred *= loaded("class gradients", t)
+            np.negative(sum_of_classes(centred), out=losses)
+
+        self.blocks.run(work, (x, t, self.log_p), (losses,))
+        return losses
+
+    def gradient_in_blocks(self, dy: Array) -> Array:
+        dx = self.blocks.like_scores(self.log_p.dtype)
+
+        def work(log_p: Array, t: Array, dx: Array, dy: Array) -> None:
+            p = np.exp(log_p, out=matrix("class scores", log_p).reshape(log_p.shape)).reshape(len(log_p), -1)
+            t = loaded("class gradients", t)
+            p *= sum_of_classes(t)
+            p -= t
+            p *= dy
+            store(dx, p)
+
+        self.blocks.run(work, (self.log_p, self.t, dx), (np.ascontiguousarray(dy),))
+        return dx
 
 
 # ---- what users call ----
@@ -294,9 +405,9 @@ def class_labels(op: str, x: Tensor, t: Tensor, ignore_index: int) -> Array:
             f"{op}: input (N, C, ...) = {x.shape} needs a target of shape {expected}, but target has {t.shape}{hint}"
         )
     xp = xp_of(x.array, t.array)
-    labels, classes = t.array.astype(np.int64), x.shape[1]
+    labels, classes = t.array.astype(np.int64), x.shape[1]  # a copy
     ignored = labels == ignore_index
-    wrong = ((labels < 0) | (labels >= classes)) & ~ignored
+    wrong = (labels.view(np.uint64) >= classes) & ~ignored  # read without a sign, negative numbers are very large ones
     if bool(wrong.any()):
         first = int(xp.argmax(wrong.reshape(-1)))
         label = int(labels.reshape(-1)[first])
@@ -310,7 +421,8 @@ def class_labels(op: str, x: Tensor, t: Tensor, ignore_index: int) -> Array:
             f"{op}: label {label} at target[{', '.join(map(str, place))}] is not one of the {classes} classes 0 .. "
             f"{classes - 1}, nor ignore_index={ignore_index}{hint}"
         )
-    return xp.where(ignored, xp.full_like(labels, -1), labels)
+    labels[ignored] = -1
+    return labels
 
 
 def _with_probabilities(op: str, x: Tensor, t: Tensor, w: Tensor | None, reduction: str, smoothing: float) -> Tensor:

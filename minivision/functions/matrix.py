@@ -62,7 +62,7 @@ def _convolution_matrix(
     size = per_axis(op, "input_size", input_size, w.ndim - 2, minimum=1)
     window = sliding_window(op, w.shape[2:], stride, padding, dilation, groups)
     Convolution(groups=groups, op=op).check_channels((1, w.shape[1] * groups, *size), w.shape, None)
-    return _matrix_of_window(op, w, size, window, dense)
+    return matrix_of_window(op, w, size, window, dense)
 
 
 def conv_transpose_matrix(
@@ -87,7 +87,7 @@ def conv_transpose_matrix(
     function = TransposedConvolution(stride, padding, output_padding, groups, dilation, op)
     function.check_channels((1, w.shape[0], *size), w.shape, None)
     window, out = function.geometry((1, w.shape[0], *size), w.shape)
-    matrix = _matrix_of_window(op, w, out, window, dense)
+    matrix = matrix_of_window(op, w, out, window, dense)
     return matrix.T if dense else matrix.T.tocsr()
 
 
@@ -101,7 +101,7 @@ def _kernel(op: str, weight: Any, layout: str) -> np.ndarray:
     return w
 
 
-def _matrix_of_window(op: str, w: np.ndarray, size: Sequence[int], window: Window, dense: bool) -> Any:
+def matrix_of_window(op: str, w: np.ndarray, size: Sequence[int], window: Window, dense: bool) -> Any:
     """The entry in row (f, o), column (c, s o + d k - p) is w[f, c, k]."""
     kernel, groups = w.shape[2:], window.groups
     out = output_size(op, size, kernel, window)

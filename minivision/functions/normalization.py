@@ -9,8 +9,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
+from minivision.functions.channel_blocks import (
+    ChannelBlocks,
+    arranged,
+    channel_moments,
+    ordered_like,
+    worth_blocks,
+    zeros_below,
+)
+from minivision.functions.checkpointing import is_recomputing
 from minivision.functions.layout import channel_sums
 from minivision.functions.operands import (
     as_tensor,
@@ -24,6 +35,8 @@ from minivision.functions.operands import (
     positive,
     shown,
 )
+from minivision.functions.selecting import keep_only
+from minivision.memory import empty_like, scratch
 
 
 class _Normalize(Function):
@@ -31,7 +44,12 @@ class _Normalize(Function):
 
     With g = dy weight and m values in each mean, the two indirect paths through mean and variance give
     dx = (g - average(g) - xhat average(g xhat)) / sqrt(var + eps).
+
+    Kept is x, which the operation before has made anyway; backward computes xhat from it again. With `relu`, y = max(y, 0) on the
+    way, and dy counts where y > 0.
     """
+
+    relu = False
 
     def __init__(self, eps: float = 1e-5):
         self.eps = eps
@@ -41,23 +59,57 @@ class _Normalize(Function):
         raise NotImplementedError
 
     def forward(self, x: Array, weight: Array | None = None, bias: Array | None = None) -> Array:
-        self.mean = self.average(x)
-        centred = x - self.mean
-        self.var = self.average(centred * centred)
-        self.inverse_std = 1 / xp_of(x).sqrt(self.var + self.eps)
-        self.xhat = centred
-        self.xhat *= self.inverse_std
-        return self.scale_and_shift(self.xhat, weight, bias)
+        self.x = x
+        self.weight = None if weight is None else self.aligned(weight, x.ndim)
+        self.affine = (weight is not None) + (bias is not None)
+        y = self.normalize(x, None if bias is None else self.aligned(bias, x.ndim))
+        if self.relu:
+            self.y = y
+        return y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
-        if not self.needs_input_grad[0]:
-            return self.with_parameter_gradients(None, dy)
-        g = dy if self.weight is None else dy * self.weight
-        dx = self.xhat * -self.average(g * self.xhat)
+        needs = self.needs_input_grad
+        need_weight, need_bias = self.affine > 0 and needs[1], self.affine > 1 and needs[2]
+        return self.gradients(dy, needs[0], need_weight, need_bias)[: 1 + self.affine]
+
+    def normalize(self, x: Array, bias: Array | None) -> Array:
+        xhat = self.standardized(x)
+        y = xhat if self.weight is None else xhat * self.weight
+        if bias is not None:
+            y = y + bias
+        return xp_of(y).maximum(y, 0) if self.relu else y
+
+    def gradients(self, dy: Array, need_x: bool, need_weight: bool, need_bias: bool) -> tuple[Array | None, ...]:
+        """Of x, weight and bias, as far as they are needed."""
+        if self.relu:
+            dy = dy * (self.y > 0)
+        xhat = self.xhat() if need_x or need_weight else None
+        dweight = self.parameter_sums(dy * xhat) if need_weight else None
+        dbias = self.parameter_sums(dy) if need_bias else None
+        return self.to_input(dy if self.weight is None else dy * self.weight, xhat) if need_x else None, dweight, dbias
+
+    def standardized(self, x: Array) -> Array:
+        """xhat, computed anew, with its statistics kept."""
+        self.mean = self.average(x)
+        centred = x - self.mean
+        rest = self.average(centred)  # what rounding left of the mean, where that is large beside the deviations from it
+        self.mean = self.mean + rest
+        centred -= rest
+        self.var = self.average(centred * centred)
+        self.inverse_std = 1 / xp_of(x).sqrt(self.var + self.eps)
+        centred *= self.inverse_std
+        return centred
+
+    def xhat(self) -> Array:
+        return (self.x - self.mean) * self.inverse_std
+
+    def to_input(self, g: Array, xhat: Array) -> Array:
+        """dx, from g = dy weight."""
+        dx = xhat * -self.average(g * xhat)
         dx += g
         dx -= self.average(g)
         dx *= self.inverse_std
-        return self.with_parameter_gradients(dx, dy)
+        return dx
 
     def aligned(self, parameter: Array, ndim: int) -> Array:
         """weight or bias, shaped so that it broadcasts against x: one number for each channel."""
@@ -67,44 +119,174 @@ class _Normalize(Function):
         """The sum over everything that shares one number of weight or bias."""
         return channel_sums(values)
 
-    def scale_and_shift(self, xhat: Array, weight: Array | None, bias: Array | None) -> Array:
-        self.weight = None if weight is None else self.aligned(weight, xhat.ndim)
-        self.affine = (weight is not None) + (bias is not None)
-        y = xhat if weight is None else xhat * self.weight
-        if bias is not None:
-            y = y + self.aligned(bias, xhat.ndim)
-        return y.copy() if y is xhat else y
-
-    def with_parameter_gradients(self, dx: Array | None, dy: Array) -> tuple[Array | None, ...]:
-        """dx, and behind it the gradients of weight and bias as far as there are such."""
-        dweight = self.parameter_sums(dy * self.xhat) if self.affine > 0 and self.needs_input_grad[1] else None
-        dbias = self.parameter_sums(dy) if self.affine > 1 and self.needs_input_grad[2] else None
-        return (dx, dweight, dbias)[: 1 + self.affine]
+    def decisions(self) -> dict[str, Array]:
+        return {"positive": self.y > 0} if self.relu else {}
 
 
-class BatchNorm(_Normalize):
+class _ChannelNorm(_Normalize):
+    """Normalisation whose means belong to channels. Large arrays on the CPU are worked on in blocks: twice forward, for the
+    statistics and for y, and twice backward, for the sums and for dx.
+
+    `per_sample` says whether each sample has numbers of its own. The numbers are (S, C) arrays, where S is 1 or the batch.
+    """
+
+    per_sample = False
+
+    def statistics(self, x: Array) -> tuple[np.ndarray, np.ndarray, bool]:
+        """The mean of each channel and its variance, (S, C), float64; and whether all means are near zero."""
+        raise NotImplementedError
+
+    def indirect(self, dy: np.ndarray, dy_centred: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """average(g) and average(g (x - mean)), (S, C), from the channels' sums of dy and of dy (x - mean); None without them."""
+        raise NotImplementedError
+
+    def normalize(self, x: Array, bias: Array | None) -> Array:
+        """y = (x - mean) a + bias, with a = weight / sqrt(var + eps)"""
+        if not worth_blocks(x, self.per_sample):
+            return super().normalize(x, bias)
+        self.x = x = arranged(x)
+        mean, var, near_zero = self.statistics(x)
+        inverse_std = 1 / np.sqrt(var + self.eps)
+        shape = (*mean.shape, *(1,) * (x.ndim - 2))
+        self.mean, self.var, self.inverse_std = mean.reshape(shape), var.reshape(shape), inverse_std.reshape(shape)
+        # (x - centre) a + b, where b takes what the centre leaves of the mean: all of it, where it is near zero
+        self.centre = None if near_zero else mean.astype(x.dtype)
+        a = self.per_channel(self.weight) * inverse_std
+        b = (0 if bias is None else bias.reshape(1, -1)) - self.off_centre(mean) * a
+
+        y = empty_like(x)
+        work = _scale_and_shift_positive if self.relu else _scale_and_shift
+        ChannelBlocks(x, self.per_sample).run(work, (x, y), self.rounded(a, b))
+        return y
+
+    def gradients(self, dy: Array, need_x: bool, need_weight: bool, need_bias: bool) -> tuple[Array | None, ...]:
+        """dx = a dy - q (x - mean) - d, with a = weight / sqrt(var + eps), and q and d from the channels' sums."""
+        x = self.x
+        if not worth_blocks(x, self.per_sample):
+            return super().gradients(dy, need_x, need_weight, need_bias)
+        blocks = ChannelBlocks(x, self.per_sample)
+        mean, inverse_std = (v.reshape(v.shape[:2]) for v in (self.mean, self.inverse_std))
+        dy = ordered_like(dy, x)
+        dx = empty_like(x) if need_x or self.relu else None
+
+        if self.relu:
+            dy_sum, dy_centred = blocks.run(_sum_positive, (dy, x, self.y, dx), self.rounded(), sums=2)
+            dy = dx  # where _sum_positive has put what ReLU lets through
+        else:
+            dy_sum, dy_centred = blocks.run(_sum_products, (dy, x), self.rounded(), sums=2)
+        dy_centred = dy_centred - self.off_centre(mean) * dy_sum
+        dweight = (dy_centred * inverse_std).sum(axis=0).astype(x.dtype) if need_weight else None
+        dbias = dy_sum.sum(axis=0).astype(x.dtype) if need_bias else None
+        if not need_x:
+            return None, dweight, dbias
+
+        a = self.per_channel(self.weight) * inverse_std
+        averages = self.indirect(dy_sum, dy_centred)
+        if averages is None:
+            blocks.run(_scale, (dy, dx), [a.astype(x.dtype)])
+        else:
+            q = averages[1] * inverse_std**3
+            d = averages[0] * inverse_std - self.off_centre(mean) * q
+            blocks.run(_combine, (dy, x, dx), self.rounded(a, q, d))
+        return dx, dweight, dbias
+
+    def per_channel(self, weight: Array | None) -> Any:
+        return np.ones((1, self.x.shape[1])) if weight is None else weight.reshape(1, -1).astype(np.float64)
+
+    def off_centre(self, mean: np.ndarray) -> np.ndarray:
+        """The part of the mean that is not subtracted from x: with a centre, what rounding it to x's dtype took away."""
+        return mean if self.centre is None else mean - self.centre
+
+    def rounded(self, *numbers: np.ndarray) -> list[np.ndarray]:
+        """Numbers of channels, (S, C), in x's dtype, and the centre behind them, if there is one."""
+        return [v.astype(self.x.dtype) for v in numbers] + ([] if self.centre is None else [self.centre])
+
+
+def _centred(x: Array, centre: tuple[Array, ...]) -> Array:
+    """x, or x minus the centre, if there is one, in a workspace."""
+    return np.subtract(x, centre[0], out=scratch("centred", x.shape, x.dtype)) if centre else x
+
+
+def _scale_and_shift(add: Any, x: Array, y: Array, a: Array, b: Array, *centre: Array) -> None:
+    np.multiply(_centred(x, centre), a, out=y)
+    np.add(y, b, out=y)
+
+
+def _scale_and_shift_positive(add: Any, x: Array, y: Array, a: Array, b: Array, *centre: Array) -> None:
+    _scale_and_shift(add, x, y, a, b, *centre)
+    np.maximum(y, zeros_below(y), out=y)
+
+
+def _sum_products(add: Any, dy: Array, x: Array, *centre: Array) -> None:
+    """The sums of dy and of dy (x - centre)."""
+    add(0, dy)
+    add(1, _centred(x, centre), dy)
+
+
+def _sum_positive(add: Any, dy: Array, x: Array, y: Array, passed: Array, *centre: Array) -> None:
+    """The same for what passes through ReLU."""
+    keep_only(np.greater(y, zeros_below(y)), dy, passed)
+    _sum_products(add, passed, x, *centre)
+
+
+def _scale(add: Any, dy: Array, dx: Array, a: Array) -> None:
+    np.multiply(dy, a, out=dx)
+
+
+def _combine(add: Any, dy: Array, x: Array, dx: Array, a: Array, q: Array, d: Array, *centre: Array) -> None:
+    indirect = np.multiply(_centred(x, centre), q, out=scratch("channel work", x.shape, x.dtype))
+    np.add(indirect, d, out=indirect)
+    np.multiply(dy, a, out=dx)
+    np.subtract(dx, indirect, out=dx)
+
+
+class BatchNorm(_ChannelNorm):
     """Each channel is normalised by its mean and variance over the batch and all positions."""
 
     def average(self, x: Array) -> Array:
         per_channel = (1, -1) + (1,) * (x.ndim - 2)
         return (channel_sums(x) * x.dtype.type(x.shape[1] / max(x.size, 1))).reshape(per_channel)
 
+    def statistics(self, x: Array) -> tuple[np.ndarray, np.ndarray, bool]:
+        mean, deviation, near_zero = channel_moments(x)
+        return mean, deviation * (x.shape[1] / x.size), near_zero
 
-class GroupNorm(_Normalize):
+    def indirect(self, dy: np.ndarray, dy_centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        share = self.per_channel(self.weight) * (self.x.shape[1] / self.x.size)
+        return dy * share, dy_centred * share
+
+
+class GroupNorm(_ChannelNorm):
     """Each group of channels of each sample is normalised by its own mean and variance."""
+
+    per_sample = True
 
     def __init__(self, groups: int, eps: float = 1e-5):
         super().__init__(eps)
         self.groups = groups
 
     def average(self, x: Array) -> Array:
-        n, c = x.shape[:2]
-        ones = (1,) * (x.ndim - 2)
         if not x.size:
-            return xp_of(x).zeros((n, c, *ones), x.dtype)
+            return xp_of(x).zeros((*x.shape[:2], *(1,) * (x.ndim - 2)), x.dtype)
         by_channel = x.mean(axis=tuple(range(2, x.ndim)))
+        return self.over_groups(by_channel).reshape(*x.shape[:2], *(1,) * (x.ndim - 2))
+
+    def over_groups(self, by_channel: Array) -> Array:
+        """(N, C) -> (N, C): the mean over the channels of each group."""
+        n, c = by_channel.shape
         by_group = by_channel.reshape(n, self.groups, c // self.groups).mean(axis=2, keepdims=True)
-        return xp_of(x).broadcast_to(by_group, (n, self.groups, c // self.groups)).reshape(n, c, *ones)
+        return xp_of(by_channel).broadcast_to(by_group, (n, self.groups, c // self.groups)).reshape(n, c)
+
+    def statistics(self, x: Array) -> tuple[np.ndarray, np.ndarray, bool]:
+        """The variance of a group is the mean of its channels' variances, plus the variance of their means."""
+        by_channel, deviation, near_zero = channel_moments(x, per_sample=True)
+        mean = self.over_groups(by_channel)
+        variance = deviation / math.prod(x.shape[2:]) + (by_channel - mean) ** 2
+        return mean, self.over_groups(variance), near_zero
+
+    def indirect(self, dy: np.ndarray, dy_centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        share = self.per_channel(self.weight) / math.prod(self.x.shape[2:])
+        return self.over_groups(dy * share), self.over_groups(dy_centred * share)
 
 
 class LayerNorm(_Normalize):
@@ -131,37 +313,57 @@ class RMSNorm(LayerNorm):
     With g = dy weight: dx = (g - xhat average(g xhat)) / sqrt(mean of x^2 + eps).
     """
 
-    def forward(self, x: Array, weight: Array | None = None, bias: Array | None = None) -> Array:
+    def standardized(self, x: Array) -> Array:
         self.inverse_std = 1 / xp_of(x).sqrt(self.average(x * x) + self.eps)
-        self.xhat = x * self.inverse_std
-        return self.scale_and_shift(self.xhat, weight, bias)
+        return self.xhat()
 
-    def backward(self, dy: Array) -> tuple[Array | None, ...]:
-        dx = None
-        if self.needs_input_grad[0]:
-            g = dy if self.weight is None else dy * self.weight
-            dx = (g - self.xhat * self.average(g * self.xhat)) * self.inverse_std
-        return self.with_parameter_gradients(dx, dy)
+    def xhat(self) -> Array:
+        return self.x * self.inverse_std
+
+    def to_input(self, g: Array, xhat: Array) -> Array:
+        return (g - xhat * self.average(g * xhat)) * self.inverse_std
 
 
-class FixedNorm(_Normalize):
+class FixedNorm(_ChannelNorm):
     """Batch norm in evaluation: mean and variance are constants (the running ones), so dx = dy weight / sqrt(var + eps)"""
 
     def __init__(self, mean: Array, var: Array, eps: float = 1e-5):
         super().__init__(eps)
         self.fixed_mean, self.fixed_var = mean, var
 
-    def forward(self, x: Array, weight: Array | None = None, bias: Array | None = None) -> Array:
+    def standardized(self, x: Array) -> Array:
         per_channel = (1, -1) + (1,) * (x.ndim - 2)
+        self.mean = self.fixed_mean.reshape(per_channel).astype(x.dtype)
         self.inverse_std = (1 / xp_of(x).sqrt(self.fixed_var + self.eps)).reshape(per_channel).astype(x.dtype)
-        self.xhat = (x - self.fixed_mean.reshape(per_channel).astype(x.dtype)) * self.inverse_std
-        return self.scale_and_shift(self.xhat, weight, bias)
+        return self.xhat()
 
-    def backward(self, dy: Array) -> tuple[Array | None, ...]:
-        dx = None
-        if self.needs_input_grad[0]:
-            dx = dy * self.inverse_std if self.weight is None else dy * (self.weight * self.inverse_std)
-        return self.with_parameter_gradients(dx, dy)
+    def to_input(self, g: Array, xhat: Array) -> Array:
+        return g * self.inverse_std
+
+    def statistics(self, x: Array) -> tuple[np.ndarray, np.ndarray, bool]:
+        mean, var = (v.reshape(1, -1).astype(np.float64) for v in (self.fixed_mean, self.fixed_var))
+        return mean, var, bool((mean * mean <= 16 * var).all())
+
+    def indirect(self, dy: np.ndarray, dy_centred: np.ndarray) -> None:
+        return None
+
+
+class BatchNormReLU(BatchNorm):
+    """y = max(weight xhat + bias, 0): `BatchNorm` and ReLU with one pass over memory less in each direction"""
+
+    relu = True
+
+
+class GroupNormReLU(GroupNorm):
+    """y = max(weight xhat + bias, 0): `GroupNorm` and ReLU with one pass over memory less in each direction"""
+
+    relu = True
+
+
+class FixedNormReLU(FixedNorm):
+    """y = max(weight xhat + bias, 0): `FixedNorm` and ReLU with one pass over memory less in each direction"""
+
+    relu = True
 
 
 # ---- what users call ----
@@ -184,11 +386,19 @@ def batch_norm(
 
     Raises ValueError in training when there is only one value per channel, and when weight, bias or statistics are not (C,).
     """
+    return normalize_batch(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def normalize_batch(
+    input: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, training: bool, momentum: Any, eps: Any,
+    relu: bool = False,
+) -> Tensor:  # fmt: skip
+    """`batch_norm`, and `relu` of it in the same operation if asked for."""
     op = "batch_norm"
     check_flags(op, training=training)
     momentum, eps = number(op, "momentum", momentum), not_negative(op, "eps", eps)
     if as_tensor(op, "input", input).shape == (0,):
-        return as_tensor(op, "input", input).clone()  # PyTorch lets an empty vector pass
+        return as_tensor(op, "input", input).clone()  # PyTorch lets an empty vector pass; ReLU has nothing to do
     x, parameters = _parameters(op, input, weight, bias)
     _check_statistics(op, x, running_mean, running_var)
     if not training:
@@ -196,7 +406,7 @@ def batch_norm(
             raise ValueError(
                 f"{op}: running_mean and running_var are needed, because without training=True they are what to normalise by"
             )
-        return FixedNorm(running_mean.array, running_var.array, eps)(x, *parameters)
+        return (FixedNormReLU if relu else FixedNorm)(running_mean.array, running_var.array, eps)(x, *parameters)
     eps = positive(op, "eps", eps)
     count = x.numel() // max(x.shape[1], 1)
     if count == 1:
@@ -204,7 +414,7 @@ def batch_norm(
             f"{op}: in training each channel needs more than one value to have a variance, but input {x.shape} has one per "
             "channel; use a larger batch, group_norm, or module.eval()"
         )
-    function = BatchNorm(eps)
+    function = (BatchNormReLU if relu else BatchNorm)(eps)
     y = function(x, *parameters)
     if count and running_mean is not None:
         _update(running_mean, function.mean.reshape(-1), momentum)
@@ -231,6 +441,8 @@ def _check_statistics(op: str, x: Tensor, running_mean: Tensor | None, running_v
 
 
 def _update(running: Tensor, new: Array, momentum: float) -> None:
+    if is_recomputing():
+        return  # `checkpoint` runs a layer twice, but the batch is one
     running.array *= 1 - momentum
     running.array += (momentum * new).astype(running.dtype)
     running._version[0] += 1
@@ -241,12 +453,17 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
 
     Wu & He 2018 (arXiv:1803.08494). Raises ValueError when the groups do not divide the channels.
     """
+    return normalize_groups(input, num_groups, weight, bias, eps)
+
+
+def normalize_groups(input: Any, num_groups: int, weight: Any, bias: Any, eps: Any, relu: bool = False) -> Tensor:
+    """`group_norm`, and `relu` of it in the same operation if asked for."""
     op = "group_norm"
     num_groups, eps = integer(op, "num_groups", num_groups, minimum=1), number(op, "eps", eps)
     x, parameters = _parameters(op, input, weight, bias)
     if x.shape[1] % num_groups:
         raise ValueError(f"{op}: num_groups={num_groups} must divide the {x.shape[1]} channels of input {x.shape}")
-    return GroupNorm(num_groups, eps)(x, *parameters)
+    return (GroupNormReLU if relu else GroupNorm)(num_groups, eps)(x, *parameters)
 
 
 def instance_norm(

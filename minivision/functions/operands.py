@@ -72,6 +72,19 @@ def same_dtype(
 
     With `floating`, integers become float32 first, as in a division. Unless `fit` is False, a number must fit into the dtype.
     """
+    if isinstance(input, Tensor):
+        # what is alike already takes no care: most operands are, and small networks feel each check
+        a, b = input.array, other.array if isinstance(other, Tensor) else None
+        if b is None and type(other) is float and a.dtype.kind == "f":
+            return input, other
+        if (
+            b is not None
+            and type(a) is type(b)
+            and a.dtype == b.dtype
+            and a.shape == b.shape
+            and (not floating or a.dtype.kind == "f")
+        ):
+            return input, other
     operands = (operand(input, op, names[0]), operand(other, op, names[1]))
     tensors = [v for v in operands if isinstance(v, Tensor)]
     dtype = result_type(*(v.array if isinstance(v, Tensor) else v for v in operands))
@@ -185,7 +198,8 @@ def need_float(op: str, **tensors: Tensor | None) -> None:
 def float_tensor(op: str, name: str, value: Any) -> Tensor:
     """`value` as a Tensor, which must be floating."""
     x = as_tensor(op, name, value)
-    need_float(op, **{name: x})
+    if x.array.dtype.kind != "f":
+        need_float(op, **{name: x})  # says what is wrong
     return x
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, scatter_add, xp_of
 from minivision.functions.operands import as_tensor, check_choice, integers, number
+from minivision.functions.strips import copy_into, empty_in_order_of, overwrite_with
 
 Pair = tuple[int, int]
 
@@ -22,14 +23,16 @@ class ConstantPad(Function):
 
     def forward(self, x: Array) -> Array:
         self.shape = x.shape
-        kept = x[_kept(self.pairs, x.shape)]
-        y = xp_of(x).full([n + a + b for n, (a, b) in zip(x.shape, self.pairs, strict=True)], self.value, x.dtype)
-        y[self._region(y.shape)] = kept
+        y = empty_in_order_of(x, [n + a + b for n, (a, b) in zip(x.shape, self.pairs, strict=True)])
+        overwrite_with(y, self.value)
+        copy_into(y[self._region(y.shape)], x[_kept(self.pairs, x.shape)])
         return y
 
     def backward(self, dy: Array) -> Array:
-        dx = xp_of(dy).zeros(self.shape, dy.dtype)
-        dx[_kept(self.pairs, self.shape)] = dy[self._region(dy.shape)]
+        dx = empty_in_order_of(dy, self.shape)
+        if any(amount < 0 for pair in self.pairs for amount in pair):
+            overwrite_with(dx, 0)
+        copy_into(dx[_kept(self.pairs, self.shape)], dy[self._region(dy.shape)])
         return dx
 
     def _region(self, shape: Sequence[int]) -> tuple[slice, ...]:

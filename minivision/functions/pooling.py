@@ -1,14 +1,14 @@
 """Max and average pooling over any number of spatial axes.
 
-Each loops over the positions inside the window (the taps), never over output positions: a tap meets all windows at once as one
-strided slice.
+Each loops over the positions inside the window (the taps), never over output positions: a tap meets all windows of a strip at
+once as one strided slice. A tap that would lie on padding is left out there, so nothing is ever padded.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,19 @@ import numpy as np
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
 from minivision.functions.arithmetic import pow
-from minivision.functions.convolution.faces import tap_slices
 from minivision.functions.convolution.geometry import Window, need_samples, output_size, per_axis, sliding_window, span
-from minivision.functions.layout import channels_first, channels_last, padded, unpadded_region
 from minivision.functions.operands import as_tensor, check_flags, integer, need_float, number
+from minivision.functions.selecting import keep_only
+from minivision.functions.strips import MemoryOrder, Strip, in_strips, scratch_like
+
+Places = tuple[slice, ...]
 
 
 class _Pool(Function):
     """A window moving over x (N, C, *size); the stride is the kernel size unless given."""
+
+    shape: tuple[int, ...]  # of x
+    order: MemoryOrder
 
     def __init__(
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, op: str = "pool"
@@ -48,63 +53,226 @@ class _Pool(Function):
             window = _extended(window, size, self.kernel)
         self.window, self.out = window, output_size(self.op, size, self.kernel, window)
 
-    def taps(self) -> Iterator[tuple[int, tuple[slice, ...]]]:
-        """For each position in the window, in row-major order: its number, and the slice of padded input that it meets."""
-        for place, tap in enumerate(itertools.product(*map(range, self.kernel))):
-            yield place, (slice(None), *tap_slices(tap, self.out, self.window))
+    def taps(self, outputs: slice | None = None, inputs: slice | None = None) -> Iterator[tuple[int, Places, Places]]:
+        """For each position in the window, in row-major order: its number, the outputs for which it lies on the image (and not on
+        padding), and the inputs that they meet there.
 
-    def spread_back(self, size: Sequence[int], batch: int, channels: int, contributions: Any, dtype: Any, xp: Any) -> Array:
-        """Add each tap's contribution (N, *out, C) to the padded input positions it met; then take the padding off."""
-        full = [n + a + b for n, (a, b) in zip(size, self.window.padding, strict=True)]
-        dx = xp.zeros((batch, *full, channels), dtype)
-        for place, met in self.taps():
-            dx[met] += contributions(place)
-        return channels_first(dx[unpadded_region(self.window.padding, full)])
+        `outputs` or `inputs` restrict the search to these rows along the first axis.
+        """
+        along_axes = []
+        for axis, (n, out, k, s, (before, _), d) in enumerate(
+            zip(self.shape[2:], self.out, self.kernel, self.window.stride, self.window.padding, self.window.dilation, strict=True)
+        ):
+            low, high = (outputs.start, outputs.stop) if outputs and axis == 0 else (0, out)
+            top, end = (inputs.start, inputs.stop) if inputs and axis == 0 else (0, n)
+            meetings = []
+            for shift in range(-before, k * d - before, d):  # output o meets input o s + shift
+                first, stop = max(low, -((shift - top) // s)), min(high, (end - 1 - shift) // s + 1)
+                meetings.append((slice(first, stop), slice(first * s + shift, (stop - 1) * s + shift + 1, s)))
+            along_axes.append(meetings)
+        for tap, met in enumerate(itertools.product(*along_axes)):
+            if all(o.start < o.stop for o, _ in met):
+                yield tap, tuple(o for o, _ in met), tuple(i for _, i in met)
+
+    @property
+    def overlapping(self) -> bool:
+        """Whether an input may lie in several windows."""
+        return any(s < span(k, d) for s, k, d in zip(self.window.stride, self.kernel, self.window.dilation, strict=True))
+
+    def spread_back(self, dy: Array, contribution: Callable[[int, Places, Any], Array]) -> Array:
+        """dx: to each input, the contributions of the outputs whose windows it lies in.
+
+        `contribution(tap, outputs, part)` is what these outputs, `part` of an array in the order of memory, send to the inputs at
+        this position of their windows. Each strip of inputs collects what it gets from all taps, so no two threads write to one
+        place; where no two windows share an input, there is nothing to add up.
+        """
+        xp, order = xp_of(dy), self.order
+        batch, channels, *size = self.shape
+        dx = order.empty(batch, channels, size, dy.dtype, xp)
+
+        def collect(strip: Strip) -> None:
+            dx[order.index(strip, (strip.rows, *map(slice, size[1:])))] = 0
+            for tap, outputs, inputs in self.taps(inputs=strip.rows):
+                part = dx[order.index(strip, inputs)]
+                share = contribution(tap, outputs, order.index(strip, outputs))
+                if self.overlapping:
+                    part += share
+                else:
+                    part[...] = share
+
+        in_strips(collect, order, self.shape, math.prod(size[1:]), type(dy) is np.ndarray)
+        return order.names(dx)
 
 
 class MaxPool(_Pool):
-    """y[n,c,o] = max of x over the window at s o - p;  dy goes to the first maximum in row-major order. Padding never wins."""
+    """y[n,c,o] = max of x over the window at s o - p;  dy goes to the first maximum in row-major order. Padding never wins.
+
+    For backward it keeps the number of the winner in its window, a byte. Unless someone may ask for it, it is not worked out.
+    """
+
+    def __init__(self, *settings: Any, return_indices: bool = False, **named: Any):
+        super().__init__(*settings, **named)
+        self.return_indices = return_indices
 
     def forward(self, x: Array) -> Array:
         xp = xp_of(x)
-        self.shape = x.shape
+        self.shape, self.order = x.shape, MemoryOrder.of(x)
         self.place_windows(x.shape[2:])
-        around = padded(channels_last(x), self.window.padding, -np.inf)
-        y = xp.full((x.shape[0], *self.out, x.shape[1]), -np.inf, x.dtype)
-        self.winner = self._first_real_taps(y.shape, xp)  # where all values are -inf, the first of them wins, never the padding
-        for place, met in self.taps():
-            value = around[met]
-            better = (value > y) | (value != value)  # NaN wins, and stays
-            xp.copyto(y, value, where=better)
-            xp.copyto(self.winner, self.winner.dtype.type(place), where=better)
-        return channels_first(y)
+        batch, channels, *size = x.shape
+        y = self.order.empty(batch, channels, self.out, x.dtype, xp)
+        x = self.order.view(x)
+        self.winner = winner = None
+        if self.needs_input_grad[0] or self.return_indices:
+            dtype = np.uint8 if math.prod(self.kernel) <= 256 else np.int32
+            winner = self.order.empty(batch, channels, self.out, dtype, xp)
+            self.winner = self.order.names(winner)
+        on_cpu = type(x) is np.ndarray
+
+        def search(strip: Strip) -> None:
+            if not on_cpu or not self._search_by_maximum(x, y, winner, strip):
+                self._search_by_comparison(x, y, winner, strip)
+
+        per_row = math.prod(size[1:]) * self.window.stride[0]
+        in_strips(search, self.order, (batch, channels, self.out[0]), per_row, on_cpu)
+        return self.order.names(y)
+
+    def _search_by_comparison(self, x: Array, y: Array, winner: Array | None, strip: Strip) -> None:
+        """The definition, tap by tap: the greatest value so far, and the first tap that had it. NaN wins, and stays."""
+        xp = xp_of(x)
+        self._begin(y, winner, strip)
+        for tap, outputs, inputs in self.taps(outputs=strip.rows):
+            here = self.order.index(strip, outputs)
+            value = x[self.order.index(strip, inputs)]
+            better = (value > y[here]) | (value != value)
+            xp.copyto(y[here], value, where=better)
+            if winner is not None:
+                xp.copyto(winner[here], winner.dtype.type(tap), where=better)
+
+    def _search_by_maximum(self, x: np.ndarray, y: np.ndarray, winner: np.ndarray | None, strip: Strip) -> bool:
+        """The same without a branch for each element, ten times as fast; False where there is a NaN, which no comparison finds.
+
+        The taps come in rising order, so the last one that was better than all before it is the largest tap * better.
+        """
+        everything = self.order.index(strip, (strip.rows, *map(slice, self.out[1:])))
+        taps = list(self.taps(outputs=strip.rows))
+        if all(before <= 0 for before, _ in self.window.padding):  # all windows have a first tap to begin with
+            y[everything] = x[self.order.index(strip, taps.pop(0)[2])]
+            if winner is not None:
+                winner[everything] = 0
+        else:
+            self._begin(y, winner, strip)
+        for tap, outputs, inputs in taps:
+            here = self.order.index(strip, outputs)
+            met, best = x[self.order.index(strip, inputs)], y[here]
+            value = scratch_like("pooled value", met)
+            value[...] = met  # the steps below are faster on a run of memory than on every second pixel
+            if winner is not None:
+                number = scratch_like("pooled tap", best, winner.dtype)
+                if number.itemsize == 1:
+                    np.greater(value, best, out=number.view(np.bool_))
+                else:
+                    number[...] = value > best
+                number *= winner.dtype.type(tap)
+                np.maximum(winner[here], number, out=winner[here])
+            np.maximum(best, value, out=best)
+        return winner is None or not np.isnan(y[everything].max(initial=-np.inf))
+
+    def _begin(self, y: Array, winner: Array | None, strip: Strip) -> None:
+        """Nothing found yet. Where all values are -inf, the first of them wins, never the padding."""
+        everything = self.order.index(strip, (strip.rows, *map(slice, self.out[1:])))
+        y[everything] = -np.inf
+        if winner is not None:
+            first = self._first_real_taps(winner.dtype)[strip.rows]
+            winner[everything] = xp_of(y).asarray(first if self.order.planes else first[..., None])
 
     def backward(self, dy: Array) -> Array:
-        batch, channels, *size = self.shape
-        upstream = channels_last(dy)
-        return self.spread_back(size, batch, channels, lambda tap: upstream * (self.winner == tap), dy.dtype, xp_of(dy))
+        return self.to_winners(dy)
+
+    def to_winners(self, values: Array) -> Array:
+        """(N, C, *out) -> (N, C, *size): each value at the place of the winner of its window, zeros elsewhere."""
+        upstream, winner = self.order.arranged(values), self.order.view(self.winner)
+
+        def of_winners(tap: int, outputs: Places, part: Any) -> Array:
+            if type(values) is not np.ndarray:
+                return upstream[part] * (winner[part] == tap)
+            share, won = scratch_like("won", upstream[part]), scratch_like("winning", winner[part], bool)
+            keep_only(np.equal(winner[part], tap, out=won), upstream[part], share)
+            return share
+
+        return self.spread_back(values, of_winners)
+
+    def from_winners(self, values: np.ndarray) -> np.ndarray:
+        """(N, C, *size) -> (N, C, *out): the value at the place of each window's winner, the transpose of `to_winners`."""
+        order, winner = self.order, self.order.view(self.winner)
+        seen = order.arranged(values)
+        y = order.empty(self.shape[0], self.shape[1], self.out, values.dtype)
+
+        def collect(strip: Strip) -> None:
+            y[order.index(strip, (strip.rows, *map(slice, self.out[1:])))] = 0
+            for tap, outputs, inputs in self.taps(outputs=strip.rows):
+                here = order.index(strip, outputs)
+                share, won = scratch_like("won", y[here]), scratch_like("winning", y[here], bool)
+                keep_only(np.equal(winner[here], tap, out=won), seen[order.index(strip, inputs)], share)
+                y[here] += share
+
+        in_strips(collect, order, (*self.shape[:2], self.out[0]), math.prod(self.shape[3:]) * self.window.stride[0])
+        return order.names(y)
 
     def decisions(self) -> dict[str, Array]:
-        return {"winner": channels_first(self.winner)}
+        return {} if self.winner is None else {"winner": self.winner}
 
     def indices(self) -> Array:
         """Where each winner stands, as a flat index into the unpadded plane: (N, C, *out) int64."""
-        xp = xp_of(self.winner)
-        size = self.shape[2:]
-        flat = xp.zeros(self.winner.shape, np.int64)
-        rest = self.winner.astype(np.int64)
-        positions = []
-        for axis in reversed(range(len(size))):  # the last axis varies fastest
-            starts = xp.arange(self.out[axis]) * self.window.stride[axis] - self.window.padding[axis][0]
-            along = starts.reshape([-1 if i == axis + 1 else 1 for i in range(rest.ndim)])
-            positions.append(along + (rest % self.kernel[axis]) * self.window.dilation[axis])
-            rest //= self.kernel[axis]
-        for axis, position in enumerate(reversed(positions)):
-            flat = flat * size[axis] + position
-        return channels_first(flat)
+        xp, order, winner = xp_of(self.winner), self.order, self.order.view(self.winner)
+        corner, steps = (xp.asarray(numbers) for numbers in self._flat_positions())
+        flat = order.empty(self.shape[0], self.shape[1], self.out, np.int64, xp)
 
-    def _first_real_taps(self, shape: Sequence[int], xp: Any) -> Array:
-        """(N, *out, C): the number of the first tap of each window that does not lie on the padding."""
+        def place(strip: Strip) -> None:
+            part = order.index(strip, (strip.rows, *map(slice, self.out[1:])))
+            if xp is np:
+                np.take(steps, winner[part], out=flat[part], mode="clip")  # the mode saves NumPy a second array
+            else:
+                flat[part] = steps[winner[part].astype(np.int64)]
+            flat[part] += corner[strip.rows]
+
+        in_strips(place, order, (*self.shape[:2], self.out[0]), math.prod(self.out[1:]), type(flat) is np.ndarray)
+        return order.names(flat)
+
+    def recognize(self, indices: np.ndarray) -> bool:
+        """The way back from `indices()`: find the winner of each window. False if one of them lies outside its window."""
+        order, seen = self.order, self.order.arranged(indices)
+        corner, steps = self._flat_positions()
+        winner = order.empty(self.shape[0], self.shape[1], self.out, np.uint8)
+        found = []
+
+        def compare(strip: Strip) -> None:
+            winner[order.index(strip, (strip.rows, *map(slice, self.out[1:])))] = 0
+            for tap, outputs, _ in self.taps(outputs=strip.rows):
+                here = order.index(strip, outputs)
+                won = scratch_like("winning", seen[here], bool)
+                np.equal(seen[here], corner[outputs] + steps[tap], out=won)
+                found.append(np.count_nonzero(won))
+                number = won.view(np.uint8)
+                number *= np.uint8(tap)
+                winner[here] += number
+
+        in_strips(compare, order, (*self.shape[:2], self.out[0]), math.prod(self.out[1:]))
+        self.winner = order.names(winner)
+        return sum(found) == indices.size
+
+    def _flat_positions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Flat positions in the unpadded plane: those of the windows' corners (*out), and from there to each of the taps."""
+        corner, steps, stride = np.zeros((1,) * len(self.out), np.int64), np.zeros(1, np.int64), 1
+        for axis in reversed(range(len(self.out))):
+            starts = np.arange(self.out[axis]) * self.window.stride[axis] - self.window.padding[axis][0]
+            corner = corner + starts.reshape([-1 if i == axis else 1 for i in range(len(self.out))]) * stride
+            within = np.arange(self.kernel[axis]) * self.window.dilation[axis] * stride
+            steps = (within[:, None] + steps).reshape(-1)
+            stride *= self.shape[2 + axis]
+        return corner if self.order.planes else corner[..., None], steps
+
+    def _first_real_taps(self, dtype: Any) -> np.ndarray:
+        """(*out): the number of the first tap of each window that does not lie on the padding."""
         number = np.zeros((1,) * len(self.out), np.int64)
         for axis, (out, s, (before, _), d) in enumerate(
             zip(self.out, self.window.stride, self.window.padding, self.window.dilation, strict=True)
@@ -112,10 +280,7 @@ class MaxPool(_Pool):
             in_padding = np.maximum(before - np.arange(out) * s, 0)
             first = -(-in_padding // d)
             number = number * self.kernel[axis] + first.reshape([-1 if i == axis else 1 for i in range(len(self.out))])
-        dtype = np.uint8 if math.prod(self.kernel) <= 256 else np.int32
-        winner = xp.empty(shape, dtype)
-        winner[...] = xp.asarray(number.astype(dtype))[..., None]
-        return winner
+        return number.astype(dtype)
 
 
 class AvgPool(_Pool):
@@ -130,23 +295,36 @@ class AvgPool(_Pool):
 
     def forward(self, x: Array) -> Array:
         xp = xp_of(x)
-        self.shape = x.shape
+        self.shape, self.order = x.shape, MemoryOrder.of(x)
         self.place_windows(x.shape[2:])
-        around = padded(channels_last(x), self.window.padding)
-        y = xp.zeros((x.shape[0], *self.out, x.shape[1]), x.dtype)
-        for _, met in self.taps():
-            y += around[met]
-        y /= self._divisor(x.dtype, xp)
-        return channels_first(y)
+        batch, channels, *size = x.shape
+        y, order = self.order.empty(batch, channels, self.out, x.dtype, xp), self.order
+        x, divisor = order.view(x), self._divisor(x.dtype, xp)
+
+        def average(strip: Strip) -> None:
+            part = y[order.index(strip, (strip.rows, *map(slice, self.out[1:])))]
+            part[...] = 0
+            for _, outputs, inputs in self.taps(outputs=strip.rows):
+                y[order.index(strip, outputs)] += x[order.index(strip, inputs)]
+            part /= divisor if divisor.size == 1 else divisor[strip.rows]
+
+        per_row = math.prod(size[1:]) * self.window.stride[0]
+        in_strips(average, order, (batch, channels, self.out[0]), per_row, type(x) is np.ndarray)
+        return order.names(y)
 
     def backward(self, dy: Array) -> Array:
-        xp = xp_of(dy)
-        batch, channels, *size = self.shape
-        share = channels_last(dy) / self._divisor(dy.dtype, xp)
-        return self.spread_back(size, batch, channels, lambda tap: share, dy.dtype, xp)
+        upstream, divisor = self.order.arranged(dy), self._divisor(dy.dtype, xp_of(dy))
+
+        def share(tap: int, outputs: Places, part: Any) -> Array:
+            divisors = divisor if divisor.size == 1 else divisor[outputs]
+            if type(dy) is not np.ndarray:
+                return upstream[part] / divisors
+            return np.divide(upstream[part], divisors, out=scratch_like("share", upstream[part]))
+
+        return self.spread_back(dy, share)
 
     def _divisor(self, dtype: Any, xp: Any) -> Array:
-        """How many values each window divides by, (*out, 1)."""
+        """How many values each window divides by: (*out), with an axis for the channels where they come last; or one for all."""
         divisor = np.full(self.out, float(self.divisor_override or 1))
         if self.divisor_override is None:
             for axis, (n, k, s, (before, _)) in enumerate(
@@ -157,7 +335,9 @@ class AvgPool(_Pool):
                 low, high = (-before, n + before) if self.count_include_pad else (0, n)
                 counts = np.minimum(start + k, high) - np.maximum(start, low)
                 divisor = divisor * counts.reshape([-1 if i == axis else 1 for i in range(len(self.out))])
-        return xp.asarray(divisor.astype(dtype))[..., None]
+        if (divisor == divisor.flat[0]).all():
+            return xp.asarray(divisor.flat[0].astype(dtype))
+        return xp.asarray((divisor if self.order.planes else divisor[..., None]).astype(dtype))
 
 
 # ---- what users call ----
@@ -205,7 +385,7 @@ def _max_pool(
 ) -> Any:  # fmt: skip
     x, single = pool_input(op, ndim, input)
     check_flags(op, ceil_mode=ceil_mode, return_indices=return_indices)
-    function = MaxPool(kernel_size, stride, padding, dilation, ceil_mode, op)
+    function = MaxPool(kernel_size, stride, padding, dilation, ceil_mode, op, return_indices=return_indices)
     y = function(x)
     if not return_indices:
         return y.squeeze(0) if single else y

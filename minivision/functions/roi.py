@@ -33,6 +33,8 @@ from minivision.functions.operands import (
 )
 from minivision.functions.roi_axes import BinIntegrals, BinSamples
 from minivision.functions.shape import cat
+from minivision.functions.strips import MemoryOrder
+from minivision.threads import for_each, get_num_threads, spans
 
 
 class RoIPool(Function):
@@ -123,6 +125,9 @@ class _SeparableRoI(Function):
         self.shape, self.matrices = x.shape, [axis.matrix() for axis in self.axes]
         self.x = x if self.needs_input_grad[1] else None
         a_y, a_x = self.matrices
+        self.crops = _crops(a_y, a_x) if type(x) is np.ndarray else None
+        if self.crops is not None:
+            return self._project_crops(x, self.crops)
         features = channels_last(x)
         y = xp.zeros((len(a_y), a_y.shape[1], a_x.shape[1], x.shape[1]), x.dtype)
         for n, own in self._boxes_of_images(xp):
@@ -134,6 +139,8 @@ class _SeparableRoI(Function):
         """The gradients to x and to the boxes, from that of `project`."""
         xp = xp_of(dy)
         a_y, a_x = self.matrices
+        if self.crops is not None:
+            return self._pull_crops(dy, self.crops)
         dx = dboxes = None
         if self.needs_input_grad[1]:
             d_ay, d_ax = xp.zeros_like(a_y), xp.zeros_like(a_x)
@@ -150,9 +157,66 @@ class _SeparableRoI(Function):
                 rows = xp.tensordot(a_y[own], features, axes=1)
                 d_ax[own] = (dy[own] @ rows.swapaxes(2, 3)).sum(axis=1)  # (K, P, Q, C) @ (K, P, C, W), summed over P
         if self.needs_input_grad[1]:
-            (y1, y2), (x1, x2) = (axis.pull(d) for axis, d in zip(self.axes, (d_ay, d_ax), strict=True))
-            dboxes = xp.stack([x1, y1, x2, y2], axis=1)
+            dboxes = self._pull_matrices(d_ay, d_ax)
         return None if dx is None else channels_first(dx), dboxes
+
+    def _pull_matrices(self, d_ay: Array, d_ax: Array) -> Array:
+        """The gradient to the boxes (K, 4), from those of the matrices."""
+        (y1, y2), (x1, x2) = (axis.pull(d) for axis, d in zip(self.axes, (d_ay, d_ax), strict=True))
+        return xp_of(d_ay).stack([x1, y1, x2, y2], axis=1)
+
+    # ---- the same, box by box, with the part of the map that its matrices reach ----
+
+    def _project_crops(self, x: np.ndarray, crops: list[Crop]) -> np.ndarray:
+        (a_y, a_x), features = self.matrices, MemoryOrder(planes=False).arranged(x)
+        y = np.zeros((len(a_y), a_y.shape[1], a_x.shape[1], x.shape[1]), x.dtype)
+
+        def project(boxes: slice) -> None:
+            for k in range(boxes.start, boxes.stop):
+                down, across = crops[k]
+                rows = _rows(a_y[k, :, down], features[self.images[k], down, across])  # (P, h) @ (h, w C) -> (P, w, C)
+                np.matmul(a_x[k, :, across], rows, out=y[k])  # (Q, w) @ (P, w, C) -> (P, Q, C)
+
+        for_each(project, spans(len(a_y), BOXES_AT_ONCE))
+        return y
+
+    def _pull_crops(self, dy: np.ndarray, crops: list[Crop]) -> tuple[np.ndarray | None, np.ndarray | None]:
+        a_y, a_x = self.matrices
+        dy = np.ascontiguousarray(dy)
+        dx = dboxes = None
+        if self.needs_input_grad[0]:
+            batch, channels, height, width = self.shape
+            total = np.zeros((batch, height, width, channels), dy.dtype)
+
+            def spread(job: tuple[int, slice]) -> None:
+                n, some = job
+                for k in np.flatnonzero(self.images == n):
+                    down, across = crops[k]
+                    columns = a_x[k, :, across].T @ dy[k, :, :, some]  # (w, Q) @ (P, Q, C) -> (P, w, C)
+                    total[n, down, across, some] += _rows(a_y[k, :, down].T, columns)  # (h, P) @ (P, w C) -> (h, w, C)
+
+            # boxes of one image overlap, so there the threads share out the channels
+            parts = spans(channels, channels if batch >= get_num_threads() else 64, aligned=16)
+            for_each(spread, [(n, some) for n in range(batch) for some in parts])
+            dx = channels_first(total)
+        if self.x is not None:
+            features = MemoryOrder(planes=False).arranged(self.x)
+            d_ay, d_ax = np.zeros_like(a_y), np.zeros_like(a_x)
+
+            def compare(boxes: slice) -> None:
+                for k in range(boxes.start, boxes.stop):
+                    down, across = crops[k]
+                    cells = features[self.images[k], down, across]
+                    if not cells.size:
+                        continue
+                    columns = (a_x[k, :, across].T @ dy[k]).reshape(len(dy[k]), -1)  # (w, Q) @ (P, Q, C) -> (P, w C)
+                    d_ay[k, :, down] = columns @ cells.reshape(len(cells), -1).T  # (P, w C) @ (w C, h)
+                    rows = _rows(a_y[k, :, down], cells)
+                    d_ax[k, :, across] = (dy[k] @ rows.swapaxes(1, 2)).sum(axis=0)  # (P, Q, C) @ (P, C, w), summed over P
+
+            for_each(compare, spans(len(a_y), BOXES_AT_ONCE))
+            dboxes = self._pull_matrices(d_ay, d_ax)
+        return dx, dboxes
 
     def _boxes_of_images(self, xp: Any) -> Iterator[tuple[int, Any]]:
         """Each image that has boxes, and which ones: a slice where they follow each other."""
@@ -161,6 +225,34 @@ class _SeparableRoI(Function):
             if len(own):
                 first, last = int(own[0]), int(own[-1])
                 yield n, slice(first, last + 1) if last - first + 1 == len(own) else xp.asarray(own)
+
+
+BOXES_AT_ONCE = 32  # in one job of a thread
+Crop = tuple[slice, slice]
+
+
+def _crops(a_y: np.ndarray, a_x: np.ndarray) -> list[Crop] | None:
+    """The rows and columns of the map that the matrices of each box reach, and one more on each side, which a moved box may need.
+
+    None where most of the map is reached anyway: then one large matrix product for all boxes is faster than many small ones.
+    """
+    spans_of_axes = []
+    for matrix in (a_y, a_x):
+        reached, length = (matrix != 0).any(axis=1), matrix.shape[2]
+        first = np.maximum(reached.argmax(axis=1) - 1, 0)
+        stop = np.minimum(length - reached[:, ::-1].argmax(axis=1) + 1, length)
+        spans_of_axes.append((first, np.where(reached.any(axis=1), stop, first)))
+    (top, bottom), (left, right) = spans_of_axes
+    if ((bottom - top) * (right - left)).sum() > 0.5 * len(a_y) * a_y.shape[2] * a_x.shape[2]:
+        return None
+    edges = zip(top.tolist(), bottom.tolist(), left.tolist(), right.tolist(), strict=True)
+    return [(slice(t, b), slice(e, r)) for t, b, e, r in edges]
+
+
+def _rows(matrix: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """(P, h) @ (h, w, C) -> (P, w, C)"""
+    height, width, channels = cells.shape
+    return (matrix @ cells.reshape(height, width * channels)).reshape(len(matrix), width, channels)
 
 
 class RoIAlign(_SeparableRoI):

@@ -32,6 +32,7 @@ from minivision.functions import (
     aspect,
     attention,
     bilinear_form,
+    checkpointing,
     clamping,
     contraction,
     conversion,
@@ -42,6 +43,7 @@ from minivision.functions import (
     elementwise,
     embedding,
     floating_point,
+    fused,
     gamma_function,
     gathering,
     grid_sampling,
@@ -119,8 +121,9 @@ def _transposed(apply: Callable[[Node, Array], Array]) -> Rule:
 
 def _unrecorded(f: Node) -> Node:
     """The same operation with what its forward kept, outside the graph: it stays when the node is released."""
+    specs = f._inputs
     f = copy.copy(f)
-    f.edges = None
+    f.edges, f._given = (None,) * len(specs), dict(enumerate(specs))
     return f
 
 
@@ -662,7 +665,21 @@ def _sum_of_channels(g: Tensor) -> Tensor:
 RULES[Correlation], RULES[TransposedCorrelation], RULES[KernelCorrelation] = (
     _correlation, _transposed_correlation, _kernel_correlation,
 )  # fmt: skip
+
+
+def _after_relu(rule: Rule) -> Rule:
+    """The rule of an operation with ReLU behind it in one: of g, it sees what ReLU lets through."""
+    return lambda f, g: rule(f, g * _constant(f.y > 0, g))
+
+
+def _scaled_convolution(f: Node, g: Tensor) -> tuple[Tensor | None, ...]:
+    """Each channel of the convolution's output was multiplied by a constant."""
+    scale = Tensor._wrap(f.scale.astype(g.dtype).reshape(-1, *(1,) * (g.ndim - 2)))
+    return _convolution(f, (g * _constant(f.y > 0, g) if f.relu else g) * scale)
+
+
 RULES[Convolution], RULES[TransposedConvolution] = _convolution, _transposed_convolution
+RULES[fused.ConvolutionReLU], RULES[fused.ConvolutionNorm] = _after_relu(_convolution), _scaled_convolution
 
 # ---- activations ----
 
@@ -825,13 +842,10 @@ RULES[scanning.Prod], RULES[scanning.CumProd], RULES[scanning.LogCumSumExp] = _p
 
 
 def _normalization_by(average: Callable[[Node, Tensor], Tensor]) -> Rule:
-    """dx = (h - average(h) - xhat average(h xhat)) / sqrt(var + eps) with h = g weight, all computed again from x.
-
-    x minus its mean stands for x: what was subtracted already changes nothing.
-    """
+    """dx = (h - average(h) - xhat average(h xhat)) / sqrt(var + eps) with h = g weight, all computed again from x."""
 
     def rule(f: Node, g: Tensor) -> tuple[Tensor | None, ...]:
-        x = f.as_input(f.xhat / f.inverse_std)
+        x = f.as_input(f.x)
         centred = x - average(f, x)
         inverse_std = (average(f, centred * centred) + f.eps) ** -0.5
         xhat = centred * inverse_std
@@ -844,7 +858,7 @@ def _normalization_by(average: Callable[[Node, Tensor], Tensor]) -> Rule:
 
 def _rms_normalization(f: Node, g: Tensor) -> tuple[Tensor | None, ...]:
     """dx = (h - xhat average(h xhat)) / sqrt(mean of x^2 + eps) with h = g weight"""
-    x = f.as_input(f.xhat / f.inverse_std)
+    x = f.as_input(f.x)
     inverse_std = (_over_last_axes(f, x * x) + f.eps) ** -0.5
     xhat, h = x * inverse_std, _weighted(f, g)
     return _with_parameters(f, (h - xhat * _over_last_axes(f, h * xhat)) * inverse_std, g, xhat)
@@ -852,8 +866,8 @@ def _rms_normalization(f: Node, g: Tensor) -> tuple[Tensor | None, ...]:
 
 def _fixed_normalization(f: Node, g: Tensor) -> tuple[Tensor | None, ...]:
     """dx = g weight / sqrt(var + eps), where mean and variance are constants"""
-    inverse_std = Tensor._wrap(f.inverse_std)
-    xhat = f.as_input(f.xhat / f.inverse_std) * inverse_std
+    mean, inverse_std = (Tensor._wrap(v.astype(f.x.dtype)) for v in (f.mean, f.inverse_std))
+    xhat = (f.as_input(f.x) - mean) * inverse_std
     return _with_parameters(f, _weighted(f, g) * inverse_std, g, xhat)
 
 
@@ -913,6 +927,9 @@ RULES[normalization.BatchNorm] = _normalization_by(_over_batch)
 RULES[normalization.GroupNorm] = _normalization_by(_over_groups)
 RULES[normalization.LayerNorm] = _normalization_by(_over_last_axes)
 RULES[normalization.RMSNorm], RULES[normalization.FixedNorm] = _rms_normalization, _fixed_normalization
+RULES[normalization.BatchNormReLU] = _after_relu(RULES[normalization.BatchNorm])
+RULES[normalization.GroupNormReLU] = _after_relu(RULES[normalization.GroupNorm])
+RULES[normalization.FixedNormReLU] = _after_relu(RULES[normalization.FixedNorm])
 RULES[local_response.LocalResponseNorm] = _local_response_normalization
 
 # ---- losses ----
@@ -924,8 +941,9 @@ def _cross_entropy(f: Node, g: Tensor) -> Tensor:
     valid = xp.expand_dims(f.valid, 1)
     p = _recall(xp.where(valid, f.p, xp.zeros_like(f.p)), activation.Softmax(1), _unknown(f))
     classes = xp.arange(f.p.shape[1]).reshape(1, -1, *(1,) * (f.p.ndim - 2))
-    own, everyone = xp.expand_dims(f.own, 1), xp.expand_dims(f.everyone, 1)  # (N, 1, *size)
-    t = xp.where(valid, (f.label == classes) * own + everyone * f.weight_row, xp.zeros_like(f.p))  # (N, C, *size)
+    t = (xp.expand_dims(f.label, 1) == classes) * xp.expand_dims(f.own, 1)  # (N, C, *size), 0 where ignored
+    if f.smoothing:
+        t = t + xp.expand_dims(f.everyone, 1) * f.along_classes(f.p)
     g = g.unsqueeze(1) if f.reduction == "none" else g / Tensor._wrap(f.divisor)
     return (p * Tensor._wrap(t.sum(axis=1, keepdims=True)) - Tensor._wrap(t)) * g
 
@@ -1096,6 +1114,7 @@ OF_FEATURES_ALONE = {grid_sampling.GridSample, roi.RoIAlign, roi.PrRoIPool}
 RECURRENT = "it runs through all steps of a sequence at once; write the cell with linear, sigmoid and tanh, step by step"
 
 NO_RULE: dict[type[Function], str] = {
+    checkpointing.Checkpoint: "its inner graph lives for the time of one backward; call the function without checkpoint",
     gamma_function.Digamma: "its second derivative, the polygamma function of order 2, is not here",
     norms.NuclearNorm: "the derivative of singular vectors divides by differences of singular values",
     recurrent.RNN: RECURRENT,

@@ -12,6 +12,7 @@ import numpy as np
 from minivision.autograd import Function, Tensor
 from minivision.autograd.dtypes import result_type
 from minivision.backend import Array, check_same_device, is_array, scatter_add, xp_of
+from minivision.functions.layout import lies_in_planes
 from minivision.functions.operands import (
     LARGEST_ARRAY,
     as_tensor,
@@ -27,6 +28,7 @@ from minivision.functions.operands import (
     shown,
     times,
 )
+from minivision.functions.strips import copy_into, empty_in_order_of, overwrite_with
 
 
 class Reshape(Function):
@@ -90,6 +92,11 @@ class Index(Function):
         return view[gather] if gather else view
 
     def backward(self, dy: Array) -> Array:
+        if dy.ndim == len(self.shape) > 2 and not any(is_array(entry) for entry in self.index):
+            dx = empty_in_order_of(dy, self.shape)  # a crop of an image that is channels-last: so is its gradient
+            overwrite_with(dx, 0)
+            copy_into(dx[self.index], dy)
+            return dx
         dx = xp_of(dy).zeros(self.shape, dy.dtype)
         view, gather = partial_view(dx, self.index)
         if any(is_array(entry) and entry.dtype != bool for entry in gather):
@@ -129,9 +136,19 @@ class Cat(Function):
 
     def forward(self, *parts: Array) -> Array:
         self.sizes = [p.shape[self.axis] for p in parts]
-        return xp_of(*parts).concatenate(parts, axis=self.axis)
+        if parts[0].ndim < 3 or type(parts[0]) is not np.ndarray:
+            return xp_of(*parts).concatenate(parts, axis=self.axis)
+        # in the order of memory that most of the values have already
+        largest = max(parts, key=lambda p: sum(q.nbytes for q in parts if lies_in_planes(q) == lies_in_planes(p)))
+        shape = list(largest.shape)
+        shape[self.axis] = sum(self.sizes)
+        y = empty_in_order_of(largest, shape)
+        for part, end in zip(parts, np.cumsum(self.sizes), strict=True):
+            copy_into(_section(y, self.axis, int(end) - part.shape[self.axis], int(end)), part)
+        return y
 
     def backward(self, dy: Array) -> tuple[Array, ...]:
+        # Views: the walk adds to a gradient in place only where it made the array itself.
         ends = list(np.cumsum(self.sizes))
         return tuple(_section(dy, self.axis, int(end) - n, int(end)) for n, end in zip(self.sizes, ends, strict=True))
 

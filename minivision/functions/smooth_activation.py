@@ -7,10 +7,15 @@ from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.activation import Sigmoid, Softmax, normalized, sigmoid
+from minivision.functions.activation import Softmax, logistic, normalized, sigmoid
+from minivision.functions.blocks import in_blocks
 from minivision.functions.error_function import error_function
 from minivision.functions.operands import axis, check_choice, float_tensor, number, promoted
+from minivision.functions.selecting import take_where
 from minivision.functions.shape import split
+from minivision.memory import empty_like
+
+SMALL = 1 << 16  # elements in a block, where a function takes many arrays of intermediate results
 
 
 class ELU(Function):
@@ -20,14 +25,25 @@ class ELU(Function):
         self.alpha, self.scale, self.input_scale = alpha, scale, input_scale
 
     def forward(self, x: Array) -> Array:
+        y, self.slope, self.positive = empty_like(x), empty_like(x), empty_like(x, bool)
+        in_blocks(self._bend, x, y, self.slope, self.positive)
+        return y
+
+    def _bend(self, x: Array, y: Array, slope: Array, positive: Array) -> None:
         xp = xp_of(x)
-        self.positive = x > 0
+        xp.greater(x, 0, out=positive)
         exponent = xp.minimum(x, 0) * self.input_scale
-        self.slope = xp.where(self.positive, self.scale, self.scale * self.alpha * self.input_scale * xp.exp(exponent))
-        return xp.where(self.positive, self.scale * x, self.scale * self.alpha * xp.expm1(exponent))
+        below = xp.exp(exponent)
+        below *= self.scale * self.alpha * self.input_scale
+        take_where(positive, xp.full_like(x, self.scale), below, slope)
+        below = xp.expm1(exponent)
+        below *= self.scale * self.alpha
+        take_where(positive, self.scale * x, below, y)
 
     def backward(self, dy: Array) -> Array:
-        return dy * self.slope
+        dx = empty_like(self.slope)
+        in_blocks(lambda dy, slope, dx: xp_of(dy).multiply(dy, slope, out=dx), dy, self.slope, dx)
+        return dx
 
     def decisions(self) -> dict[str, Array]:
         return {"positive": self.positive}
@@ -37,49 +53,101 @@ class GELU(Function):
     """y = x P(x), with P(x) = (1 + erf(x / sqrt 2)) / 2 the normal distribution;  dx = dy (P(x) + x e^(-x^2/2) / sqrt(2 pi))"""
 
     def forward(self, x: Array) -> Array:
-        self.x, self.p = x, 0.5 * (1 + error_function(x * math.sqrt(0.5)))
-        return x * self.p
+        self.x, self.p, y = x, empty_like(x), empty_like(x)
+        in_blocks(self._weigh, x, self.p, y, block=SMALL)
+        return y
+
+    def _weigh(self, x: Array, p: Array, y: Array) -> None:
+        p[...] = 0.5 * (1 + error_function(x * math.sqrt(0.5)))
+        xp_of(x).multiply(x, p, out=y)
 
     def backward(self, dy: Array) -> Array:
-        density = xp_of(dy).exp(-0.5 * self.x * self.x) * (1 / math.sqrt(2 * math.pi))
-        return dy * (self.p + self.x * density)
+        dx = empty_like(self.p)
+        in_blocks(self._slope, dy, self.x, self.p, dx)
+        return dx
+
+    def _slope(self, dy: Array, x: Array, p: Array, dx: Array) -> None:
+        xp = xp_of(dy)
+        xp.multiply(x, x, out=dx)
+        dx *= -0.5
+        xp.exp(dx, out=dx)
+        dx *= 1 / math.sqrt(2 * math.pi)
+        dx *= x
+        dx += p
+        dx *= dy
 
 
 class TanhGELU(Function):
     """y = x (1 + t) / 2, t = tanh u, u = sqrt(2 / pi) (x + 0.044715 x^3);  dx = dy ((1 + t) / 2 + x (1 - t^2) u' / 2)"""
 
     def forward(self, x: Array) -> Array:
-        self.x = x
-        self.t = xp_of(x).tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
-        return 0.5 * x * (1 + self.t)
+        self.x, self.t, y = x, empty_like(x), empty_like(x)
+        in_blocks(self._bend, x, self.t, y)
+        return y
+
+    def _bend(self, x: Array, t: Array, y: Array) -> None:
+        xp_of(x).tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x), out=t)
+        y[...] = 0.5 * x * (1 + t)
 
     def backward(self, dy: Array) -> Array:
-        x, t = self.x, self.t
+        dx = empty_like(self.t)
+        in_blocks(self._slope, dy, self.x, self.t, dx)
+        return dx
+
+    def _slope(self, dy: Array, x: Array, t: Array, dx: Array) -> None:
         du = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
-        return dy * 0.5 * (1 + t + x * (1 - t * t) * du)
+        dx[...] = dy * 0.5 * (1 + t + x * (1 - t * t) * du)
 
 
 class SiLU(Function):
     """y = x s, with s = 1 / (1 + e^-x);  dx = dy s (1 + x (1 - s))"""
 
     def forward(self, x: Array) -> Array:
-        self.x, self.s = x, Sigmoid().forward(x)
-        return x * self.s
+        self.x, self.s, y = x, empty_like(x), empty_like(x)
+        in_blocks(self._weigh, x, self.s, y)
+        return y
+
+    def _weigh(self, x: Array, s: Array, y: Array) -> None:
+        logistic(x, s)
+        xp_of(x).multiply(x, s, out=y)
 
     def backward(self, dy: Array) -> Array:
-        return dy * self.s * (1 + self.x * (1 - self.s))
+        dx = empty_like(self.s)
+        in_blocks(self._slope, dy, self.x, self.s, dx)
+        return dx
+
+    def _slope(self, dy: Array, x: Array, s: Array, dx: Array) -> None:
+        xp_of(s).subtract(1, s, out=dx)
+        dx *= x
+        dx += 1
+        dx *= s
+        dx *= dy
 
 
 class Mish(Function):
     """y = x t, with t = tanh(ln(1 + e^x));  dx = dy (t + x (1 - t^2) / (1 + e^-x))"""
 
     def forward(self, x: Array) -> Array:
+        self.x, self.t, y = x, empty_like(x), empty_like(x)
+        in_blocks(self._weigh, x, self.t, y)
+        return y
+
+    def _weigh(self, x: Array, t: Array, y: Array) -> None:
         xp = xp_of(x)
-        self.x, self.t = x, xp.tanh(xp.logaddexp(x, xp.zeros_like(x)))
-        return x * self.t
+        xp.tanh(log_of_one_plus_exp(x), out=t)
+        xp.multiply(x, t, out=y)
 
     def backward(self, dy: Array) -> Array:
-        return dy * (self.t + self.x * (1 - self.t * self.t) * Sigmoid().forward(self.x))
+        dx = empty_like(self.t)
+        in_blocks(self._slope, dy, self.x, self.t, dx)
+        return dx
+
+    def _slope(self, dy: Array, x: Array, t: Array, dx: Array) -> None:
+        logistic(x, dx)
+        dx *= x
+        dx *= 1 - t * t
+        dx += t
+        dx *= dy
 
 
 class Softplus(Function):
@@ -89,28 +157,58 @@ class Softplus(Function):
         self.beta, self.threshold = beta, threshold
 
     def forward(self, x: Array) -> Array:
+        y, self.scaled, self.linear = empty_like(x), empty_like(x), empty_like(x, bool)
+        in_blocks(self._bend, x, self.scaled, self.linear, y)
+        return y
+
+    def _bend(self, x: Array, scaled: Array, linear: Array, y: Array) -> None:
         xp = xp_of(x)
-        self.scaled = x * self.beta
-        self.linear = self.scaled > self.threshold
-        return xp.where(self.linear, x, xp.logaddexp(self.scaled, xp.zeros_like(x)) / self.beta)
+        xp.multiply(x, self.beta, out=scaled)
+        xp.greater(scaled, self.threshold, out=linear)
+        take_where(linear, x, log_of_one_plus_exp(scaled) / self.beta, y)
 
     def backward(self, dy: Array) -> Array:
-        return xp_of(dy).where(self.linear, dy, dy * Sigmoid().forward(self.scaled))
+        dx = empty_like(self.scaled)
+        in_blocks(self._slope, dy, self.scaled, self.linear, dx)
+        return dx
+
+    def _slope(self, dy: Array, scaled: Array, linear: Array, dx: Array) -> None:
+        logistic(scaled, dx)
+        dx *= dy
+        take_where(linear, dy, dx, dx)
 
     def decisions(self) -> dict[str, Array]:
         return {"linear": self.linear}
+
+
+def log_of_one_plus_exp(x: Array) -> Array:
+    """ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|), which cannot overflow; NumPy's logaddexp is twenty times slower."""
+    xp = xp_of(x)
+    y = empty_like(x)
+    xp.abs(x, out=y)
+    xp.negative(y, out=y)
+    xp.exp(y, out=y)
+    xp.log1p(y, out=y)
+    y += xp.maximum(x, 0)
+    return y
 
 
 class LogSigmoid(Function):
     """y = ln(1 / (1 + e^-x)) = -ln(1 + e^-x);  dx = dy / (1 + e^x)"""
 
     def forward(self, x: Array) -> Array:
-        xp = xp_of(x)
-        self.x = x
-        return -xp.logaddexp(-x, xp.zeros_like(x))
+        self.x, y = x, empty_like(x)
+        in_blocks(lambda x, y: xp_of(x).negative(log_of_one_plus_exp(xp_of(x).negative(x, out=y)), out=y), x, y)
+        return y
 
     def backward(self, dy: Array) -> Array:
-        return dy * Sigmoid().forward(-self.x)
+        dx = empty_like(self.x)
+        in_blocks(self._slope, dy, self.x, dx)
+        return dx
+
+    def _slope(self, dy: Array, x: Array, dx: Array) -> None:
+        logistic(-x, dx)
+        dx *= dy
 
 
 class Logit(Function):

@@ -6,11 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.convolution.geometry import axis_name, per_axis
+from minivision.functions.convolution.geometry import Window, axis_name, per_axis, symmetric
 from minivision.functions.operands import as_tensor, integers, need_same_device
-from minivision.functions.pooling import left_out, pool_input
+from minivision.functions.pooling import MaxPool, left_out, pool_input
+from minivision.functions.strips import MemoryOrder
 
 
 class MaxUnpool(Function):
@@ -18,19 +21,26 @@ class MaxUnpool(Function):
 
     Where an index occurs twice (overlapping pooling windows), the last one in row-major order is written and both gather, as in
     PyTorch: the gradient is then not that of the forward.
+
+    `pool` is the pooling without overlaps that the indices come from, when they do: it knows the winners by their number in their
+    windows. Then what pooling does backward is forward here, window by window, and nothing jumps through memory.
     """
 
-    def __init__(self, indices: Array, size: tuple[int, ...]):
-        self.indices, self.size = indices, size
+    def __init__(self, indices: Array, size: tuple[int, ...], pool: MaxPool | None = None):
+        self.indices, self.size, self.pool = indices, size, pool
 
     def forward(self, x: Array) -> Array:
-        xp = xp_of(x, self.indices)
         self.shape = x.shape
+        if self.pool is not None:
+            return self.pool.to_winners(x)
+        xp = xp_of(x, self.indices)
         y = xp.zeros((*x.shape[:2], math.prod(self.size)), x.dtype)
         xp.put_along_axis(y, _flat_plane(self.indices), _flat_plane(x), axis=2)
         return y.reshape(*x.shape[:2], *self.size)
 
     def backward(self, dy: Array) -> Array:
+        if self.pool is not None:
+            return self.pool.from_winners(dy)
         return xp_of(dy).take_along_axis(_flat_plane(dy), _flat_plane(self.indices), axis=2).reshape(self.shape)
 
 
@@ -100,14 +110,28 @@ def _max_unpool(
         )
     size = default if output_size is None else _checked_size(op, output_size, default, strides, places.shape)
     plane = math.prod(size)
-    if where.size and (int(where.min()) < 0 or int(where.max()) >= plane):
+    found = _pooling_of(where, x.array, size, kernel, strides, pads)
+    if found is None and where.size and (int(where.min()) < 0 or int(where.max()) >= plane):
         worst = int(where.max()) if int(where.max()) >= plane else int(where.min())
         raise ValueError(
             f"{op}: index {worst} lies outside the output plane {size} of {plane} positions; pass the size before pooling as "
             "output_size"
         )
-    y = MaxUnpool(where, size)(x)
+    y = MaxUnpool(where, size, found)(x)
     return y.squeeze(0) if single else y
+
+
+def _pooling_of(
+    indices: Array, x: Array, size: tuple[int, ...], kernel: Sequence[int], strides: Sequence[int], pads: Sequence[int]
+) -> MaxPool | None:
+    """The pooling of an image of this size that gives the indices, if its windows do not overlap."""
+    apart = all(s >= k for s, k in zip(strides, kernel, strict=True)) and math.prod(kernel) <= 256
+    if type(indices) is not np.ndarray or type(x) is not np.ndarray or not apart or not indices.size:
+        return None
+    pool = MaxPool(kernel, strides, pads)
+    pool.kernel, pool.out, pool.shape, pool.order = tuple(kernel), x.shape[2:], (*x.shape[:2], *size), MemoryOrder.of(x)
+    pool.window = Window(tuple(strides), symmetric(pads), (1,) * len(size))
+    return pool if pool.recognize(indices) else None
 
 
 def _checked_size(

@@ -10,6 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
 from minivision.functions.adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
@@ -24,8 +26,9 @@ from minivision.functions.axis_matrix import (
     triangle_kernel,
 )
 from minivision.functions.convolution.geometry import per_axis
-from minivision.functions.layout import channels_first, channels_last
 from minivision.functions.operands import LARGEST, as_tensor, check_choice, check_flags, integer, need_float, positive, shown
+from minivision.functions.strips import MemoryOrder, Strip, in_strips
+from minivision.memory import scratch
 
 
 class Interpolate(Function):
@@ -42,10 +45,30 @@ class Interpolate(Function):
 
 
 def _apply(x: Array, matrices: Sequence[AxisMatrix]) -> Array:
-    y = channels_last(x)
-    for axis, matrix in enumerate(matrices, start=1):
-        y = matrix.apply(y, axis)
-    return channels_first(y)
+    """One axis after the other, strip by strip: what lies between two axes never leaves the cache."""
+    order, out = MemoryOrder.of(x), [len(m.sources) for m in matrices]
+    if type(x) is not np.ndarray:
+        seen = order.view(x)
+        for axis, matrix in enumerate(matrices):
+            seen = matrix.apply(seen, order.axis(axis))
+        return order.names(seen)
+    y, seen = order.empty(x.shape[0], x.shape[1], out, x.dtype), order.view(x)
+
+    def resize(strip: Strip) -> None:
+        everywhere = (slice(None),) * (len(out) - 1)
+        part = seen[order.index(strip, (slice(None), *everywhere))]
+        for number, matrix in enumerate(matrices):
+            axis, rows = order.axis(number), strip.rows if number == 0 else slice(0, out[number])
+            if number == len(out) - 1:
+                target = y[order.index(strip, (strip.rows, *everywhere))]
+            else:
+                shape = (*part.shape[:axis], rows.stop - rows.start, *part.shape[axis + 1 :])
+                target = scratch(f"resized along axis {number}", shape, x.dtype)
+            matrix.apply_into(target, part, axis, rows)
+            part = target
+
+    in_strips(resize, order, (x.shape[0], x.shape[1], out[0]), math.prod(out[1:]))
+    return order.names(y)
 
 
 class BedOfNails(Function):

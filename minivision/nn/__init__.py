@@ -27,6 +27,7 @@ from minivision.nn.activations import (
 )
 from minivision.nn.containers import ModuleDict, ModuleList, Sequential
 from minivision.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from minivision.nn.fusing import fusion
 from minivision.nn.layers import (
     AlphaDropout,
     Dropout,
@@ -268,6 +269,7 @@ __all__ = [
     "ZeroPad2d",
     "ZeroPad3d",
     "functional",
+    "fusion",
     "init",
     "utils",
 ]

@@ -6,11 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from minivision.functions.operands import shown
+from minivision.nn.fusing import run_in_order
 from minivision.nn.module import Module
 
 
 class Sequential(Module):
-    """Modules applied one after the other: `Sequential(a, b)` or `Sequential({"name": a, ...})`."""
+    """Modules applied one after the other: `Sequential(a, b)` or `Sequential({"name": a, ...})`.
+
+    Neighbours such as a convolution and its ReLU are computed together where nobody can tell; see `nn.fusion`.
+    """
 
     def __init__(self, *modules: Any):
         super().__init__()
@@ -19,9 +23,7 @@ class Sequential(Module):
             self._modules[str(name)] = _checked("Sequential", name, module)
 
     def forward(self, input: Any) -> Any:
-        for module in self.children():
-            input = module(input)
-        return input
+        return run_in_order(list(self.children()), input)
 
     def append(self, module: Module) -> Sequential:
         self._modules[str(len(self))] = _checked("Sequential", len(self), module)

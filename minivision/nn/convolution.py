@@ -7,6 +7,7 @@ from typing import Any
 
 from minivision.autograd import Tensor
 from minivision.functions import convolution as F
+from minivision.functions.convolution.direct import convolve
 from minivision.functions.convolution.geometry import (
     Window,
     axis_name,
@@ -97,6 +98,11 @@ class _Direct(_Convolution):
             return function(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
         around = [amount for pair in reversed(self._pairs()) for amount in pair]
         return function(pad(input, around, self.padding_mode), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+    def fused(self, input: Tensor, kind: Any) -> Tensor:
+        """`forward` with another kind of convolution, which does more at once; see `nn/fusing.py`."""
+        op = f"conv{self.axes}d"
+        return convolve(op, self.axes, input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, kind)
 
     def _pairs(self) -> list[tuple[int, int]]:
         if self.padding == "valid":

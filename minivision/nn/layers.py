@@ -73,14 +73,14 @@ class Linear(Module):
 
 
 class ReLU(Module):
-    """max(x, 0). `inplace` is accepted for PyTorch's sake; the input is not changed."""
+    """max(x, 0); with `inplace`, written into the input's memory, as `functional.relu` explains."""
 
     def __init__(self, inplace: bool = False):
         super().__init__()
         self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.relu(input)
+        return F.relu(input, self.inplace)
 
     def extra_repr(self) -> str:
         return "inplace=True" if self.inplace else ""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from minivision.autograd import Tensor
+from minivision.functions.checkpointing import is_recomputing
 from minivision.functions.creation import ones, zeros
-from minivision.functions.normalization import normalized_lengths
+from minivision.functions.normalization import normalize_batch, normalize_groups, normalized_lengths
 from minivision.functions.operands import as_tensor, check_flags, integer, not_negative, number
 from minivision.nn import functional as F
 from minivision.nn import init
@@ -47,6 +48,10 @@ class _BatchNorm(Module):
         self.register_buffer("num_batches_tracked", zeros((), dtype=np.int64) if track_running_stats else None)
 
     def forward(self, input: Tensor) -> Tensor:
+        return self.fused(input, relu=False)
+
+    def fused(self, input: Tensor, relu: bool = True) -> Tensor:
+        """`forward`, and ReLU in the same operation; see `nn/fusing.py`."""
         name = type(self).__name__
         input = as_tensor(name, "input", input)
         if input.ndim not in self.axes or input.shape[1] != self.num_features:
@@ -54,11 +59,11 @@ class _BatchNorm(Module):
         use_batch = self.training or self.running_mean is None
         momentum = self.momentum
         if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.array += 1
+            self.num_batches_tracked.array += not is_recomputing()
             if momentum is None:
                 momentum = 1 / self.num_batches_tracked.item()
         keep = not use_batch or self.training
-        return F.batch_norm(
+        return normalize_batch(
             input,
             self.running_mean if keep else None,
             self.running_var if keep else None,
@@ -67,6 +72,7 @@ class _BatchNorm(Module):
             use_batch,
             momentum or 0.0,
             self.eps,
+            relu,
         )
 
     def extra_repr(self) -> str:
@@ -111,6 +117,10 @@ class GroupNorm(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def fused(self, input: Tensor) -> Tensor:
+        """`forward`, and ReLU in the same operation; see `nn/fusing.py`."""
+        return normalize_groups(input, self.num_groups, self.weight, self.bias, self.eps, relu=True)
 
     def reset_parameters(self) -> None:
         """Weight 1, bias 0."""

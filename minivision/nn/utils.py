@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 from minivision.autograd import Tensor
-from minivision.backend import xp_of
+from minivision.backend import Array, xp_of
+from minivision.functions.blocks import in_blocks
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -26,14 +29,20 @@ def clip_grad_norm_(
     if not gradients:
         return Tensor(0.0)
     xp = xp_of(*(g.array for g in gradients))
-    # float64, so that many small gradients are not lost beside a large one
-    magnitudes = [abs(g.array.astype("float64")) for g in gradients if g.array.size]
-    if not magnitudes:
+    sums: list[Any] = []
+
+    def part(g: Array) -> None:
+        magnitude = abs(g.astype("float64"))  # so that many small gradients are not lost beside a large one
+        sums.append(magnitude.max() if norm_type == math.inf else (magnitude**norm_type).sum())
+
+    for g in gradients:
+        if g.array.size:
+            in_blocks(part, g.array)
+    if not sums:
         return Tensor(0.0)
-    if norm_type == math.inf:
-        total = xp.stack([m.max() for m in magnitudes]).max()
-    else:
-        total = xp.stack([(m**norm_type).sum() for m in magnitudes]).sum() ** (1 / norm_type)
+    # sorted, since blocks are done in any order, and the rounding must be the same in every run
+    parts = xp.sort(xp.stack(sums))
+    total = parts.max() if norm_type == math.inf else parts.sum() ** (1 / norm_type)
     if error_if_nonfinite and not bool(xp.isfinite(total)):
         raise RuntimeError(
             f"clip_grad_norm_: the norm of the gradients is {float(total)}, and no factor makes that finite; lower the learning "
@@ -41,12 +50,19 @@ def clip_grad_norm_(
         )
     factor = xp.minimum(max_norm / (total + 1e-6), 1.0)
     for g in gradients:
-        g.array *= factor.astype(g.dtype)
+        in_blocks(partial(_scale, factor=factor.astype(g.dtype)), g.array)
     return Tensor(xp.asarray(total).astype(gradients[0].dtype))
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Limit every entry of every gradient to -clip_value .. clip_value."""
     for g in _gradients(parameters):
-        xp = xp_of(g.array)
-        g.array[...] = xp.clip(g.array, -clip_value, clip_value)
+        in_blocks(partial(_limit, limit=clip_value), g.array)
+
+
+def _scale(part: Array, factor: Any) -> None:
+    part *= factor
+
+
+def _limit(part: Array, limit: float) -> None:
+    part[...] = xp_of(part).clip(part, -limit, limit)

@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 from minivision.backend import Array, xp_of
+from minivision.functions.blocks import in_blocks
 from minivision.functions.operands import must_be, number
 from minivision.optim.optimizer import Optimizer, Params, need, need_not_negative
+from minivision.optim.together import BLOCK, elementwise, zeros_like
 
 _BETAS = "it must be two numbers, at least 0 and below 1"
 
@@ -40,27 +42,31 @@ class Adam(Optimizer):
         need(name, len(betas) == 2 and all(0 <= number(name, "betas", b) < 1 for b in betas), _BETAS, betas=betas)
         super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay})
 
+    @elementwise
     def update(self, parameter: Array, gradient: Array, group: dict[str, Any], state: dict[str, Any]) -> None:
-        xp = xp_of(parameter)
-        beta1, beta2 = group["betas"]
+        lr, (beta1, beta2), eps, decay = group["lr"], group["betas"], group["eps"], group["weight_decay"]
         if not state:
-            state.update(step=0, exp_avg=xp.zeros_like(parameter), exp_avg_sq=xp.zeros_like(parameter))
+            state.update(step=0, exp_avg=zeros_like(parameter), exp_avg_sq=zeros_like(parameter))
         state["step"] += 1
-        m, v, t = state["exp_avg"], state["exp_avg_sq"], state["step"]
+        t = state["step"]
+        correction1, correction2 = 1 - beta1**t, math.sqrt(1 - beta2**t)
+        xp = xp_of(parameter)
 
-        g = gradient
-        if self.decoupled:
-            parameter *= 1 - group["lr"] * group["weight_decay"]
-        elif group["weight_decay"]:
-            g = g + group["weight_decay"] * parameter
-        m *= beta1
-        m += (1 - beta1) * g
-        v *= beta2
-        v += (1 - beta2) * (g * g)
-        denominator = xp.sqrt(v)
-        denominator *= 1 / math.sqrt(1 - beta2**t)
-        denominator += group["eps"]
-        parameter -= (group["lr"] / (1 - beta1**t)) * (m / denominator)
+        def part(w: Array, g: Array, m: Array, v: Array) -> None:
+            if self.decoupled:
+                w *= 1 - lr * decay
+            elif decay:
+                g = g + decay * w
+            m *= beta1
+            m += (1 - beta1) * g
+            v *= beta2
+            v += (1 - beta2) * (g * g)
+            denominator = xp.sqrt(v)
+            denominator /= correction2
+            denominator += eps
+            w -= (lr / correction1) * (m / denominator)
+
+        in_blocks(part, parameter, gradient, state["exp_avg"], state["exp_avg_sq"], block=BLOCK)
 
 
 class AdamW(Adam):

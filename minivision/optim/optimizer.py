@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from minivision.autograd import Tensor
-from minivision.backend import Array, is_array, to_device
+from minivision.autograd.tensor import RemovableHandle
+from minivision.backend import Array, device_of, is_array, to_device
 from minivision.functions.operands import must_be, number, shown
+from minivision.memory import empty_like
+from minivision.optim.together import Together, bundles, same_order
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]]
+StepHook = Callable[..., Any]  # (optimizer, args, kwargs of step)
 
 
 class Optimizer:
     """Parameters in groups, each with settings of its own, and what is remembered for each parameter.
 
     `params` are tensors, or dictionaries `{"params": tensors, "lr": ...}` for groups whose settings differ from the defaults.
-    A subclass writes `update(parameter, gradient, group, state)` for one parameter, in place on arrays.
+    A subclass writes `update(parameter, gradient, group, state)` for one parameter, in place on arrays. `state` is an empty
+    dictionary at first. If every value is changed for itself, without a look at the others, `update` may be marked as
+    `@elementwise`: then many small parameters are handed to it as one flat array, see `minivision/optim/together.py`.
     """
+
+    _together: list[Together]  # the small parameters of the last step, gathered
 
     def __init__(self, params: Params, defaults: dict[str, Any]):
         self.defaults = defaults
         self.state: dict[Tensor, dict[str, Any]] = {}
         self.param_groups: list[dict[str, Any]] = []
+        self._together = []
+        self._step_hooks: list[StepHook] = []
         entries = self._listed(params)
         if not entries:
             raise ValueError(f"{type(self).__name__}: there are no parameters to optimize; pass model.parameters()")
@@ -74,15 +84,36 @@ class Optimizer:
     def step(self, closure: Any = None) -> Any:
         """Change every parameter that has a gradient. `closure`, if given, computes and returns the loss first."""
         loss = None if closure is None else closure()
+        for hook in list(self._step_hooks):
+            hook(self, (), {})
+        together = []
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    self.update(p.array, p.grad.array, group, self.state.setdefault(p, {}))
-                    p._version[0] += 1
+            alone = [p for p in group["params"] if p.grad is not None]
+            if getattr(self.update, "elementwise", False):
+                gathered, alone = bundles(alone, self.state, self._together)
+                for bundle in gathered:
+                    bundle.step(self.update, group)
+                together += gathered
+            for p in alone:
+                state = self.state.setdefault(p, {})
+                _follow(p.array, state)
+                self.update(p.array, _gradient(p), group, state)
+                p._version[0] += 1
+        self._together = together
         return loss
 
     def update(self, parameter: Array, gradient: Array, group: dict[str, Any], state: dict[str, Any]) -> None:
+        """Change `parameter` in place; all that the next step needs goes into `state`."""
         raise NotImplementedError
+
+    def register_step_pre_hook(self, hook: StepHook) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` before each update, when the gradients are complete, as in `torch.optim`."""
+        self._step_hooks.append(hook)
+        return RemovableHandle(self._step_hooks, hook)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies: theirs gather the small parameters anew."""
+        return {**vars(self), "_together": []}
 
     def state_dict(self) -> dict[str, Any]:
         """Settings, and the remembered arrays by the parameter's number: all that a resumed run needs."""
@@ -128,6 +159,26 @@ class Optimizer:
     def __repr__(self) -> str:
         groups = [{k: v for k, v in g.items() if k != "params"} | {"parameters": len(g["params"])} for g in self.param_groups]
         return f"{type(self).__name__}({groups})"
+
+
+def _follow(parameter: Array, state: dict[str, Any]) -> None:
+    """Bring the state of a parameter that was moved or converted since the last step after it."""
+    for entry, value in state.items():
+        if is_array(value) and value.shape == parameter.shape and not same_order(value, parameter):
+            moved = empty_like(parameter)
+            moved[...] = to_device(value, device_of(parameter))
+            state[entry] = moved
+
+
+def _gradient(parameter: Tensor) -> Array:
+    """The gradient, with its elements in the order in which those of the parameter lie in memory."""
+    assert parameter.grad is not None
+    gradient = parameter.grad.array
+    if type(gradient) is not type(parameter.array) or same_order(gradient, parameter.array):
+        return gradient
+    arranged = empty_like(parameter.array, gradient.dtype)
+    arranged[...] = gradient
+    return arranged
 
 
 def need(name: str, condition: bool, legal: str, **setting: Any) -> None:

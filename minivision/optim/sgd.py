@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from minivision.backend import Array
+from minivision.functions.blocks import in_blocks
 from minivision.functions.operands import check_flags, number
 from minivision.optim.optimizer import Optimizer, Params, need_not_negative
+from minivision.optim.together import BLOCK, elementwise, zeros_like
 
 
 class SGD(Optimizer):
@@ -38,14 +40,21 @@ class SGD(Optimizer):
             {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov},
         )
 
+    @elementwise
     def update(self, parameter: Array, gradient: Array, group: dict[str, Any], state: dict[str, Any]) -> None:
-        g = gradient + group["weight_decay"] * parameter if group["weight_decay"] else gradient
-        if group["momentum"]:
-            if "momentum_buffer" not in state:
-                state["momentum_buffer"] = g.copy()
-            else:
-                state["momentum_buffer"] *= group["momentum"]
-                state["momentum_buffer"] += (1 - group["dampening"]) * g
-            v = state["momentum_buffer"]
-            g = g + group["momentum"] * v if group["nesterov"] else v
-        parameter -= group["lr"] * g
+        lr, momentum, decay, nesterov = group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]
+        kept = 1 - group["dampening"]
+        if momentum and "momentum_buffer" not in state:
+            state["momentum_buffer"], kept = zeros_like(parameter), 1.0  # so that v becomes g
+
+        def part(w: Array, g: Array, *buffer: Array) -> None:
+            if decay:
+                g = g + decay * w
+            if momentum:
+                (v,) = buffer
+                v *= momentum
+                v += g if kept == 1 else kept * g
+                g = g + momentum * v if nesterov else v
+            w -= lr * g
+
+        in_blocks(part, parameter, gradient, *([state["momentum_buffer"]] if momentum else []), block=BLOCK)

@@ -9,6 +9,7 @@ import numpy as np
 
 from minivision.autograd import Tensor
 from minivision.backend import Array, to_numpy, xp_of
+from minivision.functions.blocks import in_blocks
 from minivision.nn import Module
 
 
@@ -70,7 +71,11 @@ def first_nonfinite(
 
 def is_finite(array: Array) -> bool:
     """Whether a floating array has neither NaN nor infinity; every other array has none."""
-    return array.dtype.kind != "f" or bool(xp_of(array).isfinite(array).all())
+    if array.dtype.kind != "f":
+        return True
+    answers: list[Any] = []
+    in_blocks(lambda part: answers.append(xp_of(part).isfinite(part).all()), array)
+    return all(map(bool, answers))
 
 
 def _watch(name: str, found: list[tuple[str, str]]) -> Callable[[Module, tuple[Any, ...], Any], None]:

@@ -468,6 +468,24 @@ BAD = [
         "linear_matrix: input_size=() must name at least one axis, each of length 1 or more",
     ),
     Bad(
+        "conv_algorithm",
+        "minivision.conv_algorithm('direct')",
+        ValueError,
+        (
+            "conv_algorithm: name='direct' is unknown; use one of 'im2col', 'definition', 'matrix', 'shifted', 'winograd', "
+            "'fft', or None for the rule"
+        ),
+    ),
+    Bad(
+        "conv_algorithm.explain",
+        "minivision.conv_algorithm.explain((3, 9, 9), (8, 3, 3, 3))",
+        ValueError,
+        (
+            "conv_algorithm.explain: input (3, 9, 9) and weight (8, 3, 3, 3) must be (N, C, *size) and (F, C/groups, *kernel), "
+            "with 1 to 3 spatial axes"
+        ),
+    ),
+    Bad(
         "linear_matrix",
         "minivision.linear_matrix(lambda x: x, 2.5)",
         TypeError,

@@ -22,6 +22,7 @@ from minivision.functions import (
     conversion,
     convolution,
     dropout,
+    fused,
     linear,
     loss,
     normalization,
@@ -166,6 +167,18 @@ SEGMENTATION = [
     case("no positions", normalization.GroupNorm, (2, 6), (6,), args=(2, 1e-3)),
     case("", normalization.FixedNorm, (2, 3, 2, 2), (3,), (3,),
          args=(np.array([0.1, 0.2, 0.3]), np.array([0.5, 1.0, 2.0]), 1e-3)),
+    # several in one
+    case("", normalization.BatchNormReLU, (3, 2, 2, 3), (2,), (2,), args=(1e-3,)),
+    case("", normalization.GroupNormReLU, (2, 4, 2, 3), (4,), (4,), args=(2, 1e-3)),
+    case("", normalization.FixedNormReLU, (2, 3, 2, 2), (3,), (3,),
+         args=(np.array([0.1, 0.2, 0.3]), np.array([0.5, 1.0, 2.0]), 1e-3)),
+    case("", fused.ConvolutionReLU, (2, 3, 5, 6), (4, 3, 3, 2), (4,)),
+    case("groups, no bias", fused.ConvolutionReLU, (2, 4, 5, 4), (6, 2, 3, 2), args=((1, 2), (1, 0), 1, 2)),
+    case("", fused.ConvolutionNorm, (2, 2, 4, 3), (3, 2, 3, 2), (3,),
+         args=(np.array([0.1, 0.2, 0.3]), np.array([0.5, 1.0, 2.0]), np.array([1.0, -2.0, 0.5]), np.array([0.3, 0.1, 0.2]),
+               1e-3, True)),
+    case("no ReLU, no bias", fused.ConvolutionNorm, (2, 2, 4, 3), (3, 2, 3, 2),
+         args=(np.array([0.1, 0.2, 0.3]), np.array([0.5, 1.0, 2.0]), None, None, 1e-3, False, (1, 1))),
     # losses, dropout, conversion
     *[
         case(f"{reduction_} {smoothing}", loss.CrossEntropy, (2, 3, 2, 2),

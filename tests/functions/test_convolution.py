@@ -24,6 +24,8 @@ from minivision.functions.convolution import (
     im2col,
     transposed,
 )
+from minivision.functions.convolution.choice import conv_algorithm
+from minivision.threads import get_num_threads, set_num_threads
 from tests.helpers import assert_close, layouts, to_device, to_numpy
 
 
@@ -82,6 +84,8 @@ def test_many_blocks_give_the_same(rng, device, monkeypatch):
     for elements in (1, 50, 400, 1 << 20):
         monkeypatch.setattr(im2col, "CPU_BLOCK", elements)
         monkeypatch.setattr(im2col, "GPU_BLOCK", elements)
+        monkeypatch.setattr(im2col, "FEW_POSITIONS", 1)
+        monkeypatch.setattr(im2col, "NOT_SHARED_OUT", 1)
         a, b = tensor(x, device, requires_grad=True), tensor(w, device, requires_grad=True)
         y = conv2d(a, b, **arguments)
         y.backward(tensor(np.arange(y.numel()).reshape(y.shape), device))
@@ -89,6 +93,39 @@ def test_many_blocks_give_the_same(rng, device, monkeypatch):
     for result in results[:-1]:
         for part, expected in zip(result, results[-1], strict=True):
             assert_close(part, expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("x", "w", "settings"),
+    [
+        ((2, 3, 4, 3), (64, 3, 3, 3), {"padding": 1}),  # more filters than positions: shared out by filters
+        ((1, 20, 3, 5), (40, 20, 3, 3), {"padding": 1}),
+        ((1, 20, 3, 5), (40, 20, 1, 1), {}),
+        ((3, 2, 9, 7), (40, 2, 3, 2), {"stride": (2, 1), "padding": (1, 0)}),  # few channels: the gradient is stamped
+        ((2, 2, 13, 11), (24, 2, 3, 3), {"dilation": 2, "padding": 3}),
+        ((2, 4, 7, 9), (64, 2, 3, 3), {"stride": 3, "groups": 2}),
+        ((1, 3, 20, 21), (16, 3, 7, 7), {"stride": 2, "padding": 3}),
+        ((2, 8, 20, 13), (8, 8, 3, 3), {"stride": 2, "padding": 1, "dilation": 2}),  # phases that no tap meets
+        ((2, 8, 20, 13), (6, 8, 2, 2), {"stride": 3}),
+    ],
+)
+def test_every_way_through_im2col(x, w, settings, threads, rng, device):
+    x, w = rng.standard_normal(x), rng.standard_normal(w)
+    before = get_num_threads()
+    set_num_threads(threads)
+    try:
+        a, b = tensor(x, device, requires_grad=True), tensor(w, device, requires_grad=True)
+        with conv_algorithm("im2col"):
+            y = conv2d(a, b, **settings)
+        dy = rng.standard_normal(y.shape)
+        y.backward(tensor(dy, device))
+    finally:
+        set_num_threads(before)
+    assert_close(y, reference.conv(x, w, **settings))
+    dx, dw, _ = reference.conv_backward(dy, x, w, **settings)
+    assert_close(a.grad, dx, atol=1e-10)
+    assert_close(b.grad, dw, atol=1e-10)
 
 
 def test_lecture_matrix(device):
@@ -268,16 +305,16 @@ def test_unwanted_gradients_cost_nothing(rng, device, monkeypatch):
 
 
 def test_backward_never_loops_over_positions(rng, device, monkeypatch):
-    """Python iterations go over kernel taps and blocks: at 40x40 no more than at 4x4."""
+    """Python iterations go over phases and blocks: at 40x40 no more than at 8x8."""
     counts = {}
-    original = im2col.tap_slices
-    for n in (4, 40):
+    original = im2col.WindowMatrix.columns
+    for n in (8, 40):
         calls = []
-        monkeypatch.setattr(im2col, "tap_slices", lambda *a, calls=calls: calls.append(1) or original(*a))
+        monkeypatch.setattr(im2col.WindowMatrix, "columns", lambda *a, calls=calls: calls.append(1) or original(*a))
         x, w = tensor(rng.standard_normal((1, 2, n, n)), device, requires_grad=True), tensor(np.ones((2, 2, 3, 3)), device)
         conv2d(x, w, stride=2, padding=1).sum().backward()
         counts[n] = len(calls)
-    assert counts[4] == counts[40] == 9
+    assert counts[8] == counts[40] == 1 + 4  # forward, and the four phases of a stride of 2
 
 
 def test_by_hand_names_shapes_that_do_not_fit():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minivision import nn
 from minivision.autograd import Tensor, no_grad
 from minivision.backend import Generator
-from tests.helpers import assert_close, to_device, to_numpy
+from minivision.functions.activation import relu, sigmoid
+from tests.helpers import assert_close, layouts, to_device, to_numpy
 
 
 def tensor(array, device="cpu", **kw):
@@ -100,3 +102,102 @@ def test_what_does_not_fit(device):
         x += Tensor(to_device(np.ones((3, 2), np.int64), device))
     x += 1
     assert to_numpy(x).tolist() == [2, 3]
+
+
+# ---- relu_, which is recorded ----
+
+
+def test_relu_in_place_is_the_relu_and_its_gradient(rng, device):
+    x, w = rng.standard_normal((2, 3, 5, 4)), rng.standard_normal((2, 3, 5, 4))
+    for apply in (lambda t: relu(t, inplace=True), lambda t: t.relu_(), nn.ReLU(inplace=True)):
+        leaf = Tensor(to_device(x, device), requires_grad=True)
+        before = leaf * 2
+        memory = before.array
+        after = apply(before)
+        assert after is before
+        assert after.array is memory
+        assert_close(after, np.maximum(2 * x, 0))
+        after.backward(to_device(w, device))
+        assert_close(leaf.grad, 2 * w * (x > 0))
+
+
+def test_relu_in_place_on_every_layout(rng, device):
+    for _, x in layouts(rng.standard_normal((2, 3, 5, 4))):
+        leaf = Tensor(to_device(x, device), requires_grad=True)
+        y = (leaf + 1).relu_()
+        y.sum().backward()
+        assert_close(y, np.maximum(x + 1, 0))
+        assert_close(leaf.grad, (x + 1 > 0) * 1.0)
+
+
+def test_relu_in_place_of_data_changes_the_data(device):
+    x = Tensor(to_device(np.array([-1.0, 2.0]), device))
+    assert relu(x, inplace=True) is x
+    assert x.tolist() == [0, 2]
+    with no_grad():
+        leaf = Tensor(to_device(np.array([-1.0, 2.0]), device), requires_grad=True)
+        assert leaf.relu_() is leaf
+        assert leaf.is_leaf
+        assert leaf.tolist() == [0, 2]
+
+
+def test_relu_in_place_refuses_a_leaf(device):
+    leaf = Tensor(to_device(np.array([-1.0, 2.0]), device), requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"relu: this leaf of shape \(2,\) requires a gradient"):
+        relu(leaf, inplace=True)
+    with pytest.raises(RuntimeError, match=r"relu_: this leaf of shape \(2,\) requires a gradient"):
+        leaf.relu_()
+    assert leaf.tolist() == [-1, 2]
+
+
+def test_an_earlier_operation_notices_relu_in_place(device):
+    leaf = Tensor(to_device(np.array([-1.0, 2.0]), device), requires_grad=True)
+    y = sigmoid(leaf)
+    y.relu_()
+    with pytest.raises(RuntimeError, match=r"changed in place"):
+        y.sum().backward()
+
+
+def test_a_later_change_of_the_result_is_noticed(device):
+    leaf = Tensor(to_device(np.array([-1.0, 2.0]), device), requires_grad=True)
+    y = (leaf * 3).relu_()
+    with no_grad():
+        y += 1
+    with pytest.raises(RuntimeError, match=r"ReLU: a tensor of shape .* was changed in place"):
+        y.sum().backward()
+
+
+def test_relu_in_place_refuses_memory_that_the_graph_sees_twice(device):
+    leaf = Tensor(to_device(np.arange(-3.0, 3.0), device), requires_grad=True)
+    x = leaf * 1
+    part = x[:3]
+    for t in (x, part):
+        with pytest.raises(RuntimeError, match="another tensor of the graph looks at the memory of x"):
+            t.relu_()
+    del part, t
+    assert x.relu_().tolist() == [0, 0, 0, 0, 1, 2]
+
+
+def test_relu_in_place_of_a_view_of_what_nobody_sees_any_more(device):
+    leaf = Tensor(to_device(np.array([[-1.0, 2.0]]), device), requires_grad=True)
+    y = (leaf * 3).squeeze(0)
+    y.relu_().sum().backward()
+    assert leaf.grad.tolist() == [[0, 3]]
+
+
+def test_relu_in_place_leaves_a_detached_tensor_out_of_account(device):
+    leaf = Tensor(to_device(np.array([-1.0, 2.0]), device), requires_grad=True)
+    y = leaf * 3
+    seen = y.detach()
+    y.relu_().sum().backward()
+    assert leaf.grad.tolist() == [0, 3]
+    assert seen.tolist() == [0, 6]
+
+
+def test_a_residual_block_with_relu_in_place(device):
+    leaf = Tensor(to_device(np.array([-1.0, 2.0]), device), requires_grad=True)
+    x = leaf * 3
+    y = x.relu_() * 2 + x  # x is the result by now, as in PyTorch
+    y.sum().backward()
+    assert y.tolist() == [0, 18]
+    assert leaf.grad.tolist() == [0, 9]

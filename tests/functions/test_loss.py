@@ -9,8 +9,9 @@ import warnings
 import numpy as np
 import pytest
 
-from minivision import reference
-from minivision.autograd import Tensor
+from minivision import reference, threads
+from minivision.autograd import Tensor, grad, no_grad
+from minivision.functions.activation import log_softmax, softmax
 from minivision.functions.loss import cross_entropy, weighted_cross_entropy
 from minivision.functions.regression_loss import l1_loss, mse_loss
 from tests.helpers import assert_close, layouts, numerical_gradient, to_device, to_numpy
@@ -229,3 +230,103 @@ def test_errors_name_what_is_wrong(call, kind, words):
         call(Tensor(X), Tensor(T))
     for word in words:
         assert word in str(error.value)
+
+
+# ---- large scores, which are worked on in blocks ----
+
+
+SCORES = [(1, 21, 67, 71), (3, 2, 61, 83), (300, 3, 5, 4), (5, 4, 40, 33), (3000, 7), (2, 150, 9, 41)]
+
+
+@pytest.mark.parametrize("shape", SCORES, ids=str)
+@pytest.mark.parametrize("threads_used", [1, 3])
+def test_blocks_of_pixels(shape, threads_used, rng, device):
+    """Loss and gradient by the definition over whole arrays; every reduction, with weights, smoothing and ignored labels."""
+    x, classes = rng.standard_normal(shape) * 3, shape[1]
+    t = rng.integers(0, classes, (shape[0], *shape[2:]))
+    t.reshape(-1)[::5] = 255
+    w, valid = rng.uniform(0.5, 2, classes), t != 255
+    upstream = rng.standard_normal(t.shape)
+    row = (1, classes, *[1] * (len(shape) - 2))
+    log_p = x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+    one_hot = np.moveaxis(np.eye(classes)[np.where(valid, t, 0)], -1, 1)
+    before = threads.get_num_threads()
+    threads.set_num_threads(threads_used)
+    try:
+        for smoothing, weighted, reduction in itertools.product((0.0, 0.1), (False, True), ("mean", "none")):
+            weight = w if weighted else np.ones(classes)
+            q = (one_hot * (1 - smoothing) + smoothing / classes) * weight.reshape(row) * valid[:, None]
+            divisor = (weight[np.where(valid, t, 0)] * valid).sum() if reduction == "mean" else 1
+            losses = -(q * log_p).sum(axis=1)
+            dy = np.ones(t.shape) if reduction == "mean" else upstream
+            dx = (np.exp(log_p) * q.sum(axis=1, keepdims=True) - q) * dy[:, None] / divisor
+            for _, arranged in layouts(x):
+                leaf = tensor(arranged, device, requires_grad=True)
+                loss = cross_entropy(
+                    leaf, labels(t, device), tensor(w, device) if weighted else None, ignore_index=255, reduction=reduction,
+                    label_smoothing=smoothing,
+                )  # fmt: skip
+                loss.backward(None if reduction == "mean" else tensor(upstream, device))
+                assert_close(loss, losses if reduction == "none" else np.array(losses.sum() / divisor), rtol=1e-11, atol=1e-11)
+                assert_close(leaf.grad, dx, rtol=1e-10, atol=1e-13)
+    finally:
+        threads.set_num_threads(before)
+
+
+@pytest.mark.parametrize("shape", [(1, 21, 31, 43), (200, 3, 5, 6)], ids=str)
+def test_blocks_of_probabilities(shape, rng, device):
+    x, t = rng.standard_normal(shape), rng.uniform(0, 1, shape)
+    log_p = x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+    for (_, arranged), needed in itertools.product(layouts(x), (False, True)):
+        leaf, target = tensor(arranged, device, requires_grad=True), tensor(t, device, requires_grad=needed)
+        loss = cross_entropy(leaf, target, reduction="sum")
+        loss.backward()
+        assert_close(loss, np.array(-(t * log_p).sum()), rtol=1e-11)
+        assert_close(leaf.grad, np.exp(log_p) * t.sum(axis=1, keepdims=True) - t, rtol=1e-10, atol=1e-13)
+        if needed:
+            assert_close(target.grad, -log_p, rtol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(1, 21, 31, 43), (200, 3, 5, 6), (4000, 5)], ids=str)
+def test_blocks_of_softmax(shape, rng, device):
+    x, dy = rng.standard_normal(shape) * 40, rng.standard_normal(shape)
+    centred = x - x.max(axis=1, keepdims=True)
+    log_p = centred - np.log(np.exp(centred).sum(axis=1, keepdims=True))
+    p = np.exp(log_p)
+    for (_, arranged), (_, upstream) in itertools.product(layouts(x), layouts(dy)):
+        for function, y, dx in (
+            (softmax, p, p * (dy - (dy * p).sum(axis=1, keepdims=True))),
+            (log_softmax, log_p, dy - p * dy.sum(axis=1, keepdims=True)),
+        ):
+            leaf = tensor(arranged, device, requires_grad=True)
+            result = function(leaf, dim=1)
+            result.backward(tensor(upstream, device))
+            assert_close(result, y, rtol=1e-11, atol=1e-14)
+            assert_close(leaf.grad, dx, rtol=1e-10, atol=1e-13)
+
+
+def test_large_and_infinite_scores_in_blocks(rng, device):
+    """No score overflows, and what is infinite on ignored pixels counts neither for the loss nor for the gradient."""
+    x = rng.standard_normal((1, 3, 70, 60))
+    t = rng.integers(0, 3, (1, 70, 60))
+    t[0, :2] = 255
+    expected = to_numpy(cross_entropy(tensor(x, device), labels(t, device), ignore_index=255))
+    x[0, :, 0, 0], x[0, :, 0, 1], x[0, 0, 1, 1] = np.inf, np.nan, -np.inf
+    leaf = tensor(x + 1e4, device, requires_grad=True)
+    with np.errstate(invalid="ignore"):
+        loss = cross_entropy(leaf, labels(t, device), ignore_index=255)
+    loss.backward()
+    assert_close(loss, expected, rtol=1e-9)
+    assert_close(to_numpy(leaf.grad)[0, :, :2], np.zeros((3, 2, 60)))
+    assert np.isfinite(to_numpy(leaf.grad)).all()
+    with no_grad(), np.errstate(invalid="ignore"):
+        assert_close(cross_entropy(tensor(x, device), labels(t, device), ignore_index=255), expected, rtol=1e-9)
+
+
+def test_labels_changed_after_the_forward_pass(rng, device):
+    """The loss keeps labels of its own."""
+    x, t = tensor(rng.standard_normal((1, 3, 60, 61)), device, requires_grad=True), labels(np.ones((1, 60, 61)), device)
+    loss = cross_entropy(x, t)
+    expected = grad(loss, x, retain_graph=True)[0]
+    t.array[...] = 0
+    assert_close(grad(loss, x)[0], expected)

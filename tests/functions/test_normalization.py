@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minivision import reference
+from minivision import reference, threads
 from minivision.autograd import Tensor
-from minivision.functions.normalization import batch_norm, group_norm, instance_norm
+from minivision.functions.normalization import BatchNorm, batch_norm, group_norm, instance_norm
 from tests.helpers import assert_close, layouts, to_device, to_numpy
 
 EPS = 1e-5
@@ -117,3 +117,132 @@ def test_errors_name_what_is_wrong(call, kind, words):
         call(Tensor(np.ones((2, 4, 3))))
     for word in words:
         assert word in str(error.value)
+
+
+# ---- large arrays, which are worked on in blocks ----
+
+LARGE = [(2, 16, 43, 39), (3, 7, 63, 71), (64, 48, 7, 7), (9000, 3), (2, 6, 5003), (1, 2, 600, 501), (3, 4, 5, 31, 33)]
+
+
+@pytest.fixture(params=[1, 2, 3], ids="{} threads".format)
+def number_of_threads(request):
+    before = threads.get_num_threads()
+    threads.set_num_threads(request.param)
+    yield request.param
+    threads.set_num_threads(before)
+
+
+def by_definition(kind, x, w, b, dy, groups=1):
+    """y, dx, dw, db and mean and variance by the formulas on whole arrays, in at least float64."""
+    x, w, b, dy = (a.astype(np.longdouble) for a in (x, w, b, dy))
+    n, c = x.shape[:2]
+    parts = x.reshape(n, groups, -1) if kind == "group" else x
+    axes = (2,) if kind == "group" else (0, *range(2, x.ndim))
+    w, b = (p.reshape(1, c, *[1] * (x.ndim - 2)) for p in (w, b))
+    mean, var = parts.mean(axes, keepdims=True), parts.var(axes, keepdims=True)
+    inverse_std = 1 / np.sqrt(var + EPS)
+    xhat = (parts - mean) * inverse_std
+    g = (dy * w).reshape(parts.shape)
+    dx = (g - g.mean(axes, keepdims=True) - xhat * (g * xhat).mean(axes, keepdims=True)) * inverse_std
+    xhat, rest = xhat.reshape(x.shape), (0, *range(2, x.ndim))
+    return xhat * w + b, dx.reshape(x.shape), (dy * xhat).sum(rest), dy.sum(rest), mean.ravel(), var.ravel()
+
+
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 2e-5)])
+def test_blocks_give_what_the_formulas_give(shape, dtype, tolerance, rng, device, number_of_threads):
+    channels = shape[1]
+    offsets, scales = rng.standard_normal((2, 1, channels, *[1] * (len(shape) - 2)))
+    x, dy = (rng.standard_normal(shape) * scales + 3 * offsets).astype(dtype), rng.standard_normal(shape).astype(dtype)
+    w, b = rng.standard_normal((2, channels)).astype(dtype)
+    groups = channels // 2 if channels % 2 == 0 else 1
+    cases = [("batch", groups)] + [("group", groups)] * (shape[1:] != (3,))
+    for kind, groups in cases:
+        expected = by_definition(kind, x, w, b, dy, groups)
+        for _, arranged in layouts(x):
+            leaves = [Tensor(to_device(a, device), requires_grad=True) for a in (arranged, w, b)]
+            running = [Tensor(to_device(np.zeros(channels, dtype), device)) for _ in range(2)]
+            if kind == "batch":
+                y = batch_norm(leaves[0], *running, *leaves[1:], training=True, momentum=1.0)
+            else:
+                y = group_norm(leaves[0], groups, *leaves[1:])
+            y.backward(Tensor(to_device(dy, device)))
+            assert y.dtype == dtype
+            for actual, exact in zip([y, *(t.grad for t in leaves)], expected, strict=False):
+                scale = max(1.0, float(abs(exact).max()))
+                assert_close(to_numpy(actual) / scale, exact.astype(np.float64) / scale, rtol=0, atol=tolerance)
+            if kind == "batch":
+                count = x.size // channels
+                assert_close(running[0], expected[4].astype(np.float64), rtol=tolerance, atol=tolerance)
+                assert_close(running[1], (expected[5] * (count / (count - 1))).astype(np.float64), rtol=10 * tolerance)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 65, 61), (40, 3, 2)], ids=str)
+@pytest.mark.parametrize("kind", ["batch", "group"])
+def test_a_mean_far_from_zero(kind, shape, rng, device):
+    """The variance comes from deviations: a mean of 1e4 beside a standard deviation of 1 costs it nothing."""
+    x = (rng.standard_normal(shape) + 1e4).astype(np.float32)
+    w, b, dy = np.ones(3, np.float32), np.zeros(3, np.float32), rng.standard_normal(shape).astype(np.float32)
+    y_exact, dx_exact, *_ = by_definition(kind, x, w, b, dy)
+    for _, arranged in layouts(x):
+        leaf = Tensor(to_device(arranged, device), requires_grad=True)
+        y = batch_norm(leaf, None, None, training=True) if kind == "batch" else group_norm(leaf, 1)
+        y.backward(Tensor(to_device(dy, device)))
+        rounding = 1e-3 if x.size < 1000 else 2e-5  # float32 has steps of 1e-3 at 1e4: what the mean itself can be off by
+        assert_close(y, y_exact.astype(np.float64), rtol=0, atol=rounding)
+        assert_close(leaf.grad, dx_exact.astype(np.float64), rtol=0, atol=10 * rounding)
+
+
+def test_outliers_where_the_pivot_is_looked_for(rng, device):
+    """The few values that say where the mean may be need not be right: then the mean itself is looked from."""
+    x = rng.standard_normal((1, 2, 20000)).astype(np.float32) + 500
+    x[:, :, ::1251] = -3e4
+    for kind in ("batch", "group"):
+        y = batch_norm(leaf32(x, device), None, None, training=True) if kind == "batch" else group_norm(leaf32(x, device), 2)
+        exact = by_definition(kind, x, np.ones(2), np.zeros(2), x, 2)[0]
+        assert_close(y, exact.astype(np.float64), rtol=1e-5, atol=1e-5)
+
+
+def leaf32(array, device):
+    return Tensor(to_device(array.astype(np.float32), device), requires_grad=True)
+
+
+def test_constant_channels_and_nan_stay_in_their_channel(rng, device):
+    x = rng.standard_normal((2, 4, 50, 51)).astype(np.float32)
+    x[:, 0] = 0.1
+    x[:, 1, 3, 3] = np.nan
+    leaf = leaf32(x, device)
+    with np.errstate(invalid="ignore"):
+        y = batch_norm(leaf, None, None, training=True)
+        y.backward(leaf32(x[::-1], device))
+    values, gradient = to_numpy(y), to_numpy(leaf.grad)
+    assert abs(values[:, 0]).max() < 1e-4
+    assert np.isnan(values[:, 1]).all()
+    assert np.isfinite(values[:, 2:]).all()
+    assert np.isfinite(gradient[:, 2:]).all()
+
+
+def test_evaluation_in_blocks(rng, device, number_of_threads):
+    shape = (2, 5, 61, 53)
+    x, dy, w, b = rng.standard_normal(shape), rng.standard_normal(shape), rng.standard_normal(5), rng.standard_normal(5)
+    mean, var, c = rng.standard_normal(5) + 50, rng.uniform(0.5, 2, 5), (1, 5, 1, 1)
+    xhat = (x - mean.reshape(c)) / np.sqrt(var + EPS).reshape(c)
+    for _, arranged in layouts(x):
+        leaves = [tensor(a, device, requires_grad=True) for a in (arranged, w, b)]
+        y = batch_norm(leaves[0], tensor(mean, device), tensor(var, device), *leaves[1:])
+        y.backward(tensor(dy, device))
+        assert_close(y, xhat * w.reshape(c) + b.reshape(c), rtol=1e-10, atol=1e-11)
+        assert_close(leaves[0].grad, dy * (w / np.sqrt(var + EPS)).reshape(c), rtol=1e-10)
+        assert_close(leaves[1].grad, (dy * xhat).sum((0, 2, 3)), rtol=1e-9, atol=1e-9)
+        assert_close(leaves[2].grad, dy.sum((0, 2, 3)), rtol=1e-9, atol=1e-9)
+
+
+def test_the_input_is_kept_and_not_changed(rng):
+    """Of large arrays only x stays for backward: the output of the layer before, which is there anyway."""
+    x = rng.standard_normal((4, 8, 40, 40)).astype(np.float32)
+    before, f = x.copy(), BatchNorm()
+    f.forward(x, np.ones(8, np.float32), np.zeros(8, np.float32))
+    np.testing.assert_array_equal(x, before)
+    large = [v for v in vars(f).values() if isinstance(v, np.ndarray) and v.nbytes >= x.nbytes]
+    assert len(large) == 1
+    assert large[0] is x

@@ -32,7 +32,7 @@ def outputs(name):
 
 def test_every_source_has_its_notebook_and_the_other_way_round():
     assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == NAMES
-    assert {"fcn", "quickstart", "unet"} <= set(NAMES)
+    assert {"fcn", "how-convolution-gets-fast", "quickstart", "unet"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,7 +11,7 @@ import pytest
 from minivision.autograd import Tensor
 from minivision.nn import Parameter
 from minivision.nn.utils import clip_grad_norm_, clip_grad_value_
-from tests.helpers import assert_close, to_device
+from tests.helpers import assert_close, to_device, to_numpy
 from tests.optim.cases import CLIPS, clip_gradients
 
 GOLDEN = np.load(Path(__file__).with_name("golden.npz"))
@@ -80,3 +80,26 @@ def test_clip_grad_value(rng, device):
     clip_grad_value_(parameters, 0.7)
     for p, g in zip(parameters, gradients, strict=True):
         assert_close(p.grad, np.array([min(max(x, -0.7), 0.7) for x in g.ravel()]).reshape(g.shape))
+
+
+@pytest.mark.parametrize("norm_type", [2.0, 1.0, math.inf])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_gradients_in_blocks(norm_type, dtype, device, rng):
+    gradients = [
+        rng.standard_normal((50, 41, 70)).astype(dtype),
+        rng.standard_normal((3, 300, 200)).astype(dtype).transpose(1, 2, 0),
+    ]
+    exact = [g.astype("float64") for g in gradients]
+    total = np.linalg.norm(np.concatenate([g.ravel() for g in exact]), norm_type)
+    norms = []
+    for _ in range(5):
+        parameters = with_gradients(gradients, device)
+        norms.append(clip_grad_norm_(parameters, 0.5, norm_type).item())
+        for p, g in zip(parameters, exact, strict=True):
+            assert_close(p.grad, g * (0.5 / (total + 1e-6)), rtol=1e-6 if dtype == "float32" else 1e-12)
+    assert norms[0] == pytest.approx(total, rel=1e-6 if dtype == "float32" else 1e-12)
+    assert set(norms) == {norms[0]}
+    parameters = with_gradients(gradients, device)
+    clip_grad_value_(parameters, 0.7)
+    for p, g in zip(parameters, gradients, strict=True):
+        assert np.array_equal(to_numpy(p.grad), np.minimum(np.maximum(g, -0.7), 0.7))

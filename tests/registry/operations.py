@@ -14,8 +14,11 @@ from minivision import nn, ops
 from minivision.functions import methods
 
 NOT_OPERATIONS = {
+    "checkpoint": "runs any function, and says how to go back through it",
     "is_tensor": "asks what kind of object it got",
     "is_grad_enabled": "asks whether calls are recorded",
+    "get_num_threads": "asks how many threads work",
+    "set_num_threads": "says how many threads work",
     "manual_seed": "sets the state of the random numbers",
     "bfloat16": "is always an error, which says what there is instead",
 }

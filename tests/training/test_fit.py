@@ -9,7 +9,7 @@ import pytest
 
 import minivision
 from minivision import nn, optim
-from minivision.autograd import Tensor
+from minivision.autograd import Tensor, no_grad
 from minivision.data import DataLoader
 from minivision.nn import functional as F
 from minivision.nn.utils import clip_grad_norm_
@@ -89,7 +89,8 @@ def test_validation_measures_are_those_of_the_definition():
     losses = []
     trainer.model.eval()
     for images, masks in loader:
-        scores = trainer.model(images)
+        with no_grad():  # as evaluation does, or other operations would be computed as one, and rounded otherwise
+            scores = trainer.model(images)
         losses += [F.cross_entropy(scores, masks, ignore_index=255).item()] * len(images)
         guesses, truth = scores.detach().numpy().argmax(1), masks.numpy()
         for guess, true in zip(guesses.ravel(), truth.ravel(), strict=True):

@@ -360,3 +360,100 @@ def test_the_disk_is_full(tmp_path, monkeypatch):
     straight.fit(2)
     assert_same(weights_of(trainer.model), weights_of(straight.model))
     assert not np.array_equal(load_checkpoint(tmp_path / "last.safetensors").weights["0.weight"], before["0.weight"])
+
+
+def test_weights_are_copied_only_when_the_update_comes():
+    """From the second step on; the first one has shown that nobody else writes to them."""
+    trainer = small_trainer()
+    frozen, learned = trainer.model[0].weight, trainer.model[4].weight
+    trainer.optimizer = optim.Adam([learned, trainer.model[4].bias])
+    snapshot = Snapshot(trainer.model, trainer.optimizer, None, trainer.state)
+    batch = next(iter(trainer.train_loader))
+    found = []
+    trainer.model[0].register_forward_hook(lambda *args: found.append({n: snapshot.weights[n] for n in ("0.weight", "4.weight")}))
+    for _ in range(3):
+        with snapshot.all_or_nothing():
+            before = learned.array.copy()
+            trainer.train_step(*batch)
+            assert snapshot.weights["4.weight"] is not learned.array
+            assert np.array_equal(snapshot.weights["4.weight"], before)
+            assert not np.array_equal(before, learned.array)
+        assert not hasattr(snapshot, "weights")
+    early = [(f["0.weight"] is not frozen.array, f["4.weight"] is not learned.array) for f in found]
+    assert early == [(True, True), (False, False), (False, False)]
+
+
+def other_steps():
+    def by_hand(trainer, images, masks):
+        for p in trainer.model.parameters():
+            p.array *= 1.01  # which autograd does not notice
+        return 0.5
+
+    def before_the_update(trainer, images, masks):
+        with minivision.no_grad():
+            for p in trainer.model.parameters():
+                p.mul_(0.5)
+        return Trainer.train_step(trainer, images, masks)
+
+    def two_updates(trainer, images, masks):
+        Trainer.train_step(trainer, images, masks)
+        return Trainer.train_step(trainer, images, masks)
+
+    def another_optimizer(trainer, images, masks):
+        loss = Trainer.train_step(trainer, images, masks)
+        trainer.other.step()
+        return loss
+
+    return [by_hand, before_the_update, two_updates, another_optimizer]
+
+
+@pytest.mark.parametrize("step", other_steps())
+def test_steps_of_ones_own_are_undone_too(step):
+    trainer = small_trainer()
+    trainer.other = optim.SGD(trainer.model[0].parameters(), lr=0.1)
+    if step.__name__ == "another_optimizer":
+        trainer.optimizer = optim.SGD(trainer.model[4].parameters(), lr=0.1, momentum=0.9)
+    snapshot = Snapshot(trainer.model, trainer.optimizer, None, trainer.state)
+    batch = next(iter(trainer.train_loader))
+    for _ in range(3):
+        before = everything(trainer)
+
+        def failing():
+            with snapshot.all_or_nothing():
+                step(trainer, *batch)
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            failing()
+        assert_same(everything(trainer), before)
+        with snapshot.all_or_nothing():
+            step(trainer, *batch)
+        assert not np.array_equal(weights_of(trainer.model)["4.weight"], before["weights"]["4.weight"])
+
+
+def test_an_update_that_fails_in_the_middle_is_undone(monkeypatch):
+    trainer = small_trainer()
+    trainer.fit(1)
+    snapshot = Snapshot(trainer.model, trainer.optimizer, trainer.scheduler, trainer.state)
+    batch = next(iter(trainer.train_loader))
+    with snapshot.all_or_nothing():
+        trainer.train_step(*batch)
+    before = everything(trainer)
+    update, calls = trainer.optimizer.update, []
+
+    def full(*args):
+        calls.append(1)
+        if len(calls) == 4:
+            raise MemoryError
+        update(*args)
+
+    monkeypatch.setattr(trainer.optimizer, "update", full)
+
+    def failing():
+        with snapshot.all_or_nothing():
+            trainer.train_step(*batch)
+
+    with pytest.raises(MemoryError):
+        failing()
+    assert len(calls) == 4
+    assert_same(everything(trainer), before)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array
 from minivision.functions.convolution.faces import correlate, correlate_kernel, correlate_transposed
+from minivision.functions.convolution.finishing import Finishing
 from minivision.functions.convolution.geometry import AXES, need_samples, sliding_window
 from minivision.functions.layout import channel_sums
 from minivision.functions.operands import as_tensor, integer, need_float
@@ -29,10 +31,11 @@ class Convolution(Function):
         self.x = x if self.needs_input_grad[1] else None
         self.w = w
         self.size, self.has_bias = x.shape[2:], b is not None
-        y = correlate(x, w, self.window, self.op)
-        if b is not None:
-            y += b.reshape(-1, *(1,) * len(self.size))
-        return y
+        return correlate(x, w, self.window, self.op, self.finishing(b))
+
+    def finishing(self, b: Array | None) -> Finishing | None:
+        """What is done to each block of y while it is in the cache: the bias is added."""
+        return None if b is None else Finishing(b)
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         need_x, need_w, need_b = self.needs_input_grad[0], self.needs_input_grad[1], self.has_bias and self.needs_input_grad[2]
@@ -77,7 +80,7 @@ def conv1d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Tensor:
     """As `conv2d`, over inputs (N, C, L) with weights (F, C/groups, k)."""
-    return _convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+    return convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(
@@ -104,24 +107,26 @@ def conv2d(
     The convolution is a matrix acting on the image; its gradient to the input, the transposed matrix, is `conv_transpose2d`.
     See Dumoulin & Visin, A guide to convolution arithmetic for deep learning (arXiv:1603.07285).
     """
-    return _convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+    return convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv3d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Tensor:
     """As `conv2d`, over volumes (N, C, D, H, W) with weights (F, C/groups, kd, kh, kw)."""
-    return _convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+    return convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
-def _convolve(
-    op: str, ndim: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
-) -> Tensor:
+def convolve(
+    op: str, ndim: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int,
+    kind: Callable[..., Convolution] = Convolution,
+) -> Tensor:  # fmt: skip
+    """`conv1d` to `conv3d`, or another kind of convolution with the same settings."""
     x, w, b = checked_inputs(op, ndim, input, weight, bias, "(out, in/groups, *kernel)")
     single = x.ndim == ndim + 1
     if single:
         x = x.unsqueeze(0)
-    function = Convolution(stride, padding, dilation, groups, op)
+    function = kind(stride, padding, dilation, groups, op)
     y = function(x, w) if b is None else function(x, w, b)
     return y.squeeze(0) if single else y
 

@@ -37,16 +37,27 @@ def correlate(x: Array, w: Array, window: Window, op: str = "convolution", finis
 
 def correlate_transposed(dy: Array, w: Array, size: Sequence[int], window: Window) -> Array:
     """dy (N, F, *out), w (F, C/groups, *kernel) -> dx (N, C, *size), for the input size that the convolution was given."""
+    _need_positions(dy, size, w.shape[2:], window)
     problem = Problem.of(dy.shape[0], size, dy.shape[2:], w, window)
     return algorithm_for("correlate_transposed", problem).correlate_transposed(dy, w, size, window)
 
 
 def correlate_kernel(x: Array, dy: Array, kernel: Sequence[int], window: Window) -> Array:
     """x (N, C, *size), dy (N, F, *out) -> dw (F, C/groups, *kernel)."""
+    _need_positions(dy, x.shape[2:], kernel, window)
     problem = Problem(
         x.shape[0], x.shape[1], dy.shape[1], x.shape[2:], dy.shape[2:], tuple(kernel), window, x.dtype, type(x) is np.ndarray
     )
     return algorithm_for("correlate_kernel", problem).correlate_kernel(x, dy, kernel, window)
+
+
+def _need_positions(dy: Array, size: Sequence[int], kernel: Sequence[int], window: Window) -> None:
+    out = output_size("convolution", size, kernel, window)
+    if dy.shape[2:] != out:
+        raise ValueError(
+            f"convolution: the gradient (N, F, *out) = {dy.shape} and the input's size {tuple(size)} do not fit: with a "
+            f"kernel of {tuple(kernel)} such an input has {out} positions"
+        )
 
 
 def window_rows(x: Array, kernel: Sequence[int], window: Window, out: Sequence[int]) -> Array:

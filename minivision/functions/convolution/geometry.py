@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from minivision.autograd import Tensor
+from minivision.functions.convolution.choice import asked_for
 from minivision.functions.layout import Pair
 from minivision.functions.operands import integer, shown
 
@@ -24,6 +25,7 @@ class Window(NamedTuple):
     padding: tuple[Pair, ...]
     dilation: tuple[int, ...]
     groups: int = 1
+    algorithm: str | None = None  # what `conv_algorithm` asked for in forward, so that backward takes the same
 
 
 def need_samples(op: str, x: Tensor, ndim: int) -> None:
@@ -92,7 +94,7 @@ def sliding_window(
     strides = per_axis(op, "stride", stride, ndim, minimum=1)
     dilations = per_axis(op, "dilation", dilation, ndim, minimum=1)
     paddings = _paddings(op, padding, kernel, strides, dilations)
-    return Window(strides, paddings, dilations, integer(op, "groups", groups, minimum=1))
+    return Window(strides, paddings, dilations, integer(op, "groups", groups, minimum=1), asked_for())
 
 
 def _paddings(op: str, padding: Any, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> tuple[Pair, ...]:
