@@ -98,7 +98,7 @@ class Function:
         if self.is_view:
             _share_versions(inputs, outputs)
         if recording:
-            self._record(inputs, arrays, outputs)
+            self._record(inputs, outputs)
         return tuple(outputs) if isinstance(result, tuple) else outputs[0]
 
     @property
@@ -111,19 +111,21 @@ class Function:
 
     # ---- the node of the graph ----
 
-    def _record(self, inputs: tuple[Any, ...], arrays: list[Any], outputs: list[Tensor]) -> None:
+    def _record(self, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
         kept = kept_arrays(self)
         self._watched = _versions(kept, (*inputs, *outputs)) if kept else ()
         edges: list[Edge | None] = []
         given: dict[int, Any] = {}
-        for x, array in zip(inputs, arrays, strict=True):
-            wanted = isinstance(x, Tensor) and x._requires_grad
-            if wanted and isinstance(x.grad_fn, Function):
+        for x in inputs:
+            if not isinstance(x, Tensor):
+                if is_array(x):
+                    given[len(edges)] = (x.shape, x.dtype)
+                edges.append(None)
+            elif x._requires_grad and x.grad_fn is not None:
                 edges.append((x.grad_fn, x._output))
-                continue
-            if type(array) is np.ndarray or is_array(array):
-                given[len(edges)] = (array.shape, array.dtype)
-            edges.append(x._edge() if wanted else None)
+            else:
+                given[len(edges)] = (x.array.shape, x.array.dtype)
+                edges.append((x, 0) if x._requires_grad else None)
         self.edges, self._given, self._number = tuple(edges), given, next(_numbers)
         self._outputs = []
         for y in outputs:
@@ -135,11 +137,13 @@ class Function:
     @property
     def _inputs(self) -> list[Any]:
         """(shape, dtype) of each input; None for numbers."""
-        return [self._input(place) for place in range(len(self.edges or ()))]
+        return [self._input(place, edge) for place, edge in enumerate(self.edges or ())]
 
-    def _input(self, place: int) -> Any:
-        edge = self.edges[place] if self.edges else None
-        return self._given.get(place) if edge is None or isinstance(edge[0], Tensor) else edge[0]._outputs[edge[1]]
+    def _input(self, place: int, edge: Edge | None) -> Any:
+        if edge is None or place in self._given:
+            return self._given.get(place)
+        node, output = edge
+        return (node.shape, node.dtype) if isinstance(node, Tensor) else node._outputs[output]
 
     def as_input(self, array: Any, index: int = 0) -> Any:
         """Input `index` as a Tensor in its place of the graph again, made of the array that forward kept; for rules.
@@ -195,16 +199,16 @@ class Function:
         edges = self.edges or ()
         if len(results) != len(edges):
             raise RuntimeError(f"{self.name}.backward returned {len(results)} gradients for {len(edges)} inputs")
-        checked: list[Any] = []
-        for edge, gradient in zip(edges, results, strict=True):
-            if edge is None or gradient is None:
-                checked.append(None)
-                continue
-            node, index = edge
-            shape, dtype = self._given[len(checked)] if isinstance(node, Tensor) else node._outputs[index]
-            if type(gradient) is not np.ndarray or gradient.shape != shape or gradient.dtype != dtype:
-                gradient = self._fitted(len(checked), gradient, shape, dtype)
-            checked.append(gradient)
+        checked = [*results]
+        for place, gradient in enumerate(results):
+            edge = edges[place]
+            if edge is None:
+                checked[place] = None
+            elif gradient is not None:
+                node, output = edge
+                shape, dtype = self._input(place, edge) if isinstance(node, Tensor) else node._outputs[output]
+                if type(gradient) is not np.ndarray or gradient.shape != shape or gradient.dtype != dtype:
+                    checked[place] = self._fitted(place, gradient, shape, dtype)
         return checked
 
     def _follow(self, rule: Callable[..., Any], upstream: list[Any], useful: Sequence[Edge | None]) -> Any:
@@ -289,18 +293,21 @@ def _arrays_in(value: Any) -> list[Array]:
 def _versions(kept: list[Array], tensors: Iterable[Any]) -> list[tuple[list[int], int, int]]:
     """For `_watched`: an array that was kept must hold the same values when backward needs it."""
     versions = []
+    on_cpu = type(kept[0]) is np.ndarray
     for place, x in enumerate(tensors):
         if isinstance(x, Tensor):
             array = x.array
             for a in kept:
-                if a is array or (type(a) is type(array) and share_memory(a, array)):
+                if a is array or ((a.base is not None or array.base is not None or not on_cpu) and share_memory(a, array)):
                     versions.append((x._version, x._version[0], place))
                     break
     return versions
 
 
 def share_memory(a: Array, b: Array) -> bool:
-    """Whether two arrays of one type may look at the same memory."""
+    """Whether two arrays may look at the same memory."""
+    if type(a) is not type(b):
+        return False
     if type(a) is np.ndarray and a.base is None and b.base is None:
         return a is b  # each has memory of its own
     return may_share_memory(a, b)

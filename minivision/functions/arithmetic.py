@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,24 +29,23 @@ from minivision.memory import empty_like
 LARGE = 1 << 16  # elements; sharing out fewer takes longer than it saves
 
 
-def combined(by: Callable[[Any, Any], Any], a: Array, b: Array) -> Array:
-    """`by(a, b)` for one of Python's operators.
-
-    For large arrays of one shape, or one and a number, the same in blocks over the threads, into memory that was used before.
-    """
-    if type(a) is not np.ndarray or a.size < LARGE or a.dtype.kind != "f":
-        return by(a, b)
-    ufunc, y = _UFUNC_OF[by], None
-    if type(b) is np.ndarray and b.shape == a.shape and b.dtype == a.dtype:
-        y = empty_like(a)
-        in_blocks(lambda a, b, y: ufunc(a, b, out=y), a, b, y)
-    elif type(b) in (int, float):
-        y = empty_like(a)
-        in_blocks(lambda a, y: ufunc(a, b, out=y), a, y)
-    return by(a, b) if y is None else y
+def is_small(a: Any) -> bool:
+    """Whether an operand is a number, or an array that is best worked on as it is."""
+    return type(a) is not np.ndarray or a.size < LARGE
 
 
-_UFUNC_OF = {operator.add: np.add, operator.sub: np.subtract, operator.mul: np.multiply, operator.truediv: np.true_divide}
+def in_parts(ufunc: Any, a: Array, b: Array) -> Array:
+    """`ufunc(a, b)`; for large arrays of one shape, or one and a number, in blocks over the threads, into recycled memory."""
+    if a.dtype.kind == "f":
+        if type(b) is np.ndarray and b.shape == a.shape and b.dtype == a.dtype:
+            y = empty_like(a)
+            in_blocks(lambda a, b, y: ufunc(a, b, out=y), a, b, y)
+            return y
+        if type(b) in (int, float):
+            y = empty_like(a)
+            in_blocks(lambda a, y: ufunc(a, b, out=y), a, y)
+            return y
+    return getattr(xp_of(a, b), ufunc.__name__)(a, b)
 
 
 # ---- two operands; the base class sums a gradient over the axes along which its operand was broadcast ----
@@ -60,7 +57,7 @@ class Add(Function):
     broadcasts = True
 
     def forward(self, a: Array, b: Array) -> Array:
-        return combined(operator.add, a, b)
+        return a + b if is_small(a) else in_parts(np.add, a, b)
 
     def backward(self, dy: Array) -> tuple[Array, Array]:
         return dy, dy
@@ -72,10 +69,12 @@ class Sub(Function):
     broadcasts = True
 
     def forward(self, a: Array, b: Array) -> Array:
-        return combined(operator.sub, a, b)
+        return a - b if is_small(a) else in_parts(np.subtract, a, b)
 
     def backward(self, dy: Array) -> tuple[Array, Array | None]:
-        return dy, combined(operator.mul, dy, -1.0) if self.needs_input_grad[1] else None
+        if not self.needs_input_grad[1]:
+            return dy, None
+        return dy, -dy if is_small(dy) else in_parts(np.multiply, dy, -1.0)
 
 
 class Mul(Function):
@@ -87,11 +86,13 @@ class Mul(Function):
         # each factor is kept only for the other one's gradient
         self.a = a if self.needs_input_grad[1] else None
         self.b = b if self.needs_input_grad[0] else None
-        return combined(operator.mul, a, b)
+        return a * b if is_small(a) else in_parts(np.multiply, a, b)
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
-        da = None if self.b is None else combined(operator.mul, dy, self.b)
-        return da, None if self.a is None else combined(operator.mul, dy, self.a)
+        if is_small(dy):
+            return None if self.b is None else dy * self.b, None if self.a is None else dy * self.a
+        da = None if self.b is None else in_parts(np.multiply, dy, self.b)
+        return da, None if self.a is None else in_parts(np.multiply, dy, self.a)
 
 
 class Div(Function):
@@ -101,10 +102,12 @@ class Div(Function):
 
     def forward(self, a: Array, b: Array) -> Array:
         self.a, self.b = a if self.needs_input_grad[1] else None, b
-        return combined(operator.truediv, a, b)
+        return a / b if is_small(a) else in_parts(np.divide, a, b)
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
-        da = combined(operator.truediv, dy, self.b) if self.needs_input_grad[0] else None
+        da = None
+        if self.needs_input_grad[0]:
+            da = dy / self.b if is_small(dy) else in_parts(np.divide, dy, self.b)
         db = -dy * self.a / (self.b * self.b) if self.needs_input_grad[1] else None
         return da, db
 

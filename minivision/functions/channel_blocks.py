@@ -215,6 +215,25 @@ def short_buffer(length: int) -> Iterator[None]:
         np.setbufsize(before)
 
 
+def in_rows(work: Work, columns: int, *arrays: Any) -> None:
+    """Call `work(*parts)` for blocks of rows of arrays in row-major memory: matrices of so many columns, or of one.
+
+    The first array has the columns, and None stays None. As many rows as it has, all others have too.
+    """
+    matrices: list[Any] = [None if a is None else a.reshape(arrays[0].size // columns, -1) for a in arrays]
+    parts = spans(len(matrices[0]), max(1, BLOCK // (columns * arrays[0].itemsize)))
+
+    def one(part: slice) -> None:
+        with short_buffer(columns):
+            work(*(None if a is None else a[part] for a in matrices))
+
+    if arrays[0].nbytes < SHARED:
+        for part in parts:
+            one(part)
+    else:
+        for_each(one, parts)
+
+
 def channel_moments(x: Array, per_sample: bool = False) -> tuple[np.ndarray, np.ndarray, bool]:
     """The mean of each channel and the sum of the squared deviations from it, both (S, C), float64; and whether all is near zero.
 

@@ -1,7 +1,7 @@
 """Operations that follow one another, computed as one.
 
 Each of these gives what its parts give one after the other, value by value and gradient by gradient, but goes over memory once
-where they go twice, and keeps no array between them. `nn.Sequential` uses them where nobody can tell; see `nn/fusion.py`.
+where they go twice, and keeps no array between them. `nn.Sequential` uses them where nobody can tell; see `nn/fusing.py`.
 
 - `ConvolutionReLU`: convolution, bias and ReLU.
 - `BatchNormReLU`, `GroupNormReLU`, `FixedNormReLU` (in `normalization.py`): normalisation and ReLU.

@@ -28,9 +28,9 @@ class MatMul(Function):
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
         # (..., n, m) @ (..., m, k) -> (..., n, k)
-        da = None if self.b is None else product(dy, self.b.swapaxes(-1, -2))
+        da = None if self.b is None else product(dy, self.b.mT)
         # (..., k, n) @ (..., n, m) -> (..., k, m)
-        db = None if self.a is None else product(self.a.swapaxes(-1, -2), dy)
+        db = None if self.a is None else product(self.a.mT, dy)
         return da, db
 
 
@@ -44,30 +44,15 @@ def product(a: Array, b: Array, finish: Callable[[Array], Any] | None = None) ->
     So BLAS never starts threads of its own, which after a product would go on waiting for the next one on the cores where our
     threads work. `finish` gets the result, or blocks of its rows, and may change them in place.
     """
-    if a.ndim == b.ndim == 2:
-        rows, columns = a.shape[0], b.shape[1]
-        count = rows * columns * a.shape[1]
-        if count <= BLAS_ALONE or type(a) is not np.ndarray or a.dtype.kind != "f":
-            y = a.dot(b)  # the same as `a @ b` for matrices, and NumPy starts it three times faster
-        elif count <= MANY or get_num_threads() == 1:
-            with one_blas_thread():
-                y = a.dot(b)
-        else:
-            y = empty((rows, columns), a.dtype)
-            if rows >= columns or finish is not None:
-                for_each(lambda part: _into(y[part], a[part], b, finish), _parts(rows))
-            else:
-                for_each(lambda part: _into(y[:, part], a, b[:, part]), _parts(columns))
-            return y
-    elif type(a) is np.ndarray and a.ndim > 2 and a.shape[:-2] == b.shape[:-2] and a.size * b.shape[-1] > MANY:
-        y = empty((*a.shape[:-1], b.shape[-1]), a.dtype)
-        # (B, n, m) @ (B, m, k) -> (B, n, k), for all batch axes as one
-        first, second, results = (v.reshape(-1, *v.shape[-2:]) for v in (a, b, y))
-        if len(first) < 2 * get_num_threads():  # few and large
-            for i in range(len(first)):
-                results[i] = product(first[i], second[i])
-        else:
-            for_each(lambda part: _into(results[part], first[part], second[part]), _parts(len(first), aligned=1))
+    if a.ndim == 2 == b.ndim and a.size * b.shape[1] <= BLAS_ALONE:
+        y = a.dot(b)  # the same as `a @ b` for matrices, and NumPy starts it three times faster
+    elif type(a) is not np.ndarray or a.dtype.kind != "f" or a.size * b.shape[-1] <= MANY or get_num_threads() == 1:
+        with one_blas_thread():
+            y = a @ b
+    elif a.ndim == 2 == b.ndim:
+        return _shared_product(a, b, finish)
+    elif a.shape[:-2] == b.shape[:-2]:
+        y = _shared_products(a, b)
     else:
         y = a @ b
     if finish is not None:
@@ -75,15 +60,39 @@ def product(a: Array, b: Array, finish: Callable[[Array], Any] | None = None) ->
     return y
 
 
-def _parts(length: int, aligned: int = 16) -> list[slice]:
+def _shared_product(a: Array, b: Array, finish: Callable[[Array], Any] | None) -> Array:
+    """A B for two matrices; each thread computes some of the rows, or of the columns."""
+    rows, columns = a.shape[0], b.shape[1]
+    y = empty((rows, columns), a.dtype)
+    if rows < columns and finish is None:
+        for_each(lambda part: np.matmul(a, b[:, part], out=y[:, part]), _parts(columns, 16))
+        return y
+
+    def some_rows(part: slice) -> None:
+        np.matmul(a[part], b, out=y[part])
+        if finish is not None:
+            finish(y[part])
+
+    for_each(some_rows, _parts(rows, 16))
+    return y
+
+
+def _shared_products(a: Array, b: Array) -> Array:
+    """A B for matrix after matrix of two stacks; each thread computes some of them, or a part of each."""
+    y = empty((*a.shape[:-1], b.shape[-1]), a.dtype)
+    # (..., n, m) @ (..., m, k) -> (..., n, k), with all leading axes as one
+    first, second, results = (v.reshape(-1, *v.shape[-2:]) for v in (a, b, y))
+    if len(first) < 2 * get_num_threads():  # few and large
+        for i in range(len(first)):
+            results[i] = product(first[i], second[i])
+    else:
+        for_each(lambda part: np.matmul(first[part], second[part], out=results[part]), _parts(len(first), 1))
+    return y
+
+
+def _parts(length: int, aligned: int) -> list[slice]:
     """One part for each thread."""
     return spans(length, -(-length // get_num_threads()), aligned)
-
-
-def _into(y: Array, a: Array, b: Array, finish: Callable[[Array], Any] | None = None) -> None:
-    np.matmul(a, b, out=y)
-    if finish is not None:
-        finish(y)
 
 
 class Linear(Function):

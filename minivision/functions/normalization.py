@@ -17,6 +17,7 @@ from minivision.functions.channel_blocks import (
     ChannelBlocks,
     arranged,
     channel_moments,
+    in_rows,
     ordered_like,
     worth_blocks,
     zeros_below,
@@ -290,7 +291,12 @@ class GroupNorm(_ChannelNorm):
 
 
 class LayerNorm(_Normalize):
-    """The last `ndim` axes of each sample are normalised together; weight and bias hold a number for every position there."""
+    """The last `ndim` axes of each sample are normalised together; weight and bias hold a number for every position there.
+
+    As a matrix (rows, columns), each row is a sample of its own. Large ones on the CPU are cut into blocks of rows.
+    """
+
+    centred = True  # whether a mean is subtracted
 
     def __init__(self, ndim: int, eps: float = 1e-5):
         super().__init__(eps)
@@ -306,12 +312,73 @@ class LayerNorm(_Normalize):
     def parameter_sums(self, values: Array) -> Array:
         return values.sum(axis=tuple(range(values.ndim - self.ndim)))
 
+    def normalize(self, x: Array, bias: Array | None) -> Array:
+        if not worth_blocks(x):
+            return super().normalize(x, bias)
+        self.x = x = np.ascontiguousarray(x)
+        outer, columns = x.shape[: x.ndim - self.ndim], math.prod(x.shape[x.ndim - self.ndim :])
+        y = empty_like(x)
+        self.mean, self.inverse_std = (np.empty((*outer, *(1,) * self.ndim), x.dtype) for _ in range(2))
+        weight, bias = (None if v is None else v.reshape(-1) for v in (self.weight, bias))
+        negligible = float(np.finfo(x.dtype).eps) ** 2 * 100 / columns
+
+        def work(x: Array, y: Array, mean: Array, inverse_std: Array) -> None:
+            ones = np.ones(columns, x.dtype)
+            if self.centred:
+                np.divide((x @ ones)[:, None], columns, out=mean)
+                x = np.subtract(x, mean, out=y)
+                rest = (x @ ones)[:, None] / columns  # what rounding left of the mean; it counts where the mean is far from 0
+                if bool((rest * rest > negligible * np.vecdot(x, x)[:, None]).any()):
+                    mean += rest
+                    x -= rest
+            inverse_std[:, 0] = 1 / np.sqrt(np.vecdot(x, x) / columns + self.eps)
+            np.multiply(x, inverse_std, out=y)
+            if weight is not None:
+                y *= weight
+            if bias is not None:
+                y += bias
+
+        in_rows(work, columns, x, y, self.mean, self.inverse_std)
+        return y
+
+    def gradients(self, dy: Array, need_x: bool, need_weight: bool, need_bias: bool) -> tuple[Array | None, ...]:
+        if not worth_blocks(self.x):
+            return super().gradients(dy, need_x, need_weight, need_bias)
+        columns = math.prod(dy.shape[dy.ndim - self.ndim :])
+        weight = None if self.weight is None else self.weight.reshape(-1)
+        dx = empty_like(self.x) if need_x else None
+        dweights: list[Array] = []  # of each block
+        dbiases: list[Array] = []
+
+        def work(x: Array, dy: Array, mean: Array, inverse_std: Array, dx: Array | None) -> None:
+            xhat = scratch("xhat", x.shape, x.dtype)
+            np.multiply(np.subtract(x, mean, out=xhat) if self.centred else x, inverse_std, out=xhat)
+            if need_weight:
+                dweights.append(np.einsum("rc,rc->c", dy, xhat))
+            if need_bias:
+                dbiases.append(np.ones(len(dy), dy.dtype) @ dy)
+            if dx is None:
+                return
+            g = dy if weight is None else np.multiply(dy, weight, out=scratch("g", x.shape, x.dtype))
+            np.multiply(xhat, np.vecdot(g, xhat)[:, None] / columns, out=xhat)
+            np.subtract(g, xhat, out=dx)
+            if self.centred:
+                dx -= (g @ np.ones(columns, x.dtype))[:, None] / columns
+            dx *= inverse_std
+
+        in_rows(work, columns, self.x, np.ascontiguousarray(dy), self.mean, self.inverse_std, dx)
+        shape = dy.shape[dy.ndim - self.ndim :]
+        dweight, dbias = (np.sum(parts, axis=0).reshape(shape) if parts else None for parts in (dweights, dbiases))
+        return dx, dweight, dbias
+
 
 class RMSNorm(LayerNorm):
     """y = weight xhat with xhat = x / sqrt(mean of x^2 + eps) over the last `ndim` axes; no mean is subtracted
 
     With g = dy weight: dx = (g - xhat average(g xhat)) / sqrt(mean of x^2 + eps).
     """
+
+    centred = False
 
     def standardized(self, x: Array) -> Array:
         self.inverse_std = 1 / xp_of(x).sqrt(self.average(x * x) + self.eps)

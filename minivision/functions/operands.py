@@ -72,18 +72,14 @@ def same_dtype(
 
     With `floating`, integers become float32 first, as in a division. Unless `fit` is False, a number must fit into the dtype.
     """
+    # Most operands are alike already, and small networks feel each check: those go first.
     if isinstance(input, Tensor):
-        # what is alike already takes no care: most operands are, and small networks feel each check
-        a, b = input.array, other.array if isinstance(other, Tensor) else None
-        if b is None and type(other) is float and a.dtype.kind == "f":
-            return input, other
-        if (
-            b is not None
-            and type(a) is type(b)
-            and a.dtype == b.dtype
-            and a.shape == b.shape
-            and (not floating or a.dtype.kind == "f")
-        ):
+        a = input.array
+        if isinstance(other, Tensor):
+            b = other.array
+            if type(a) is type(b) and a.shape == b.shape and a.dtype == b.dtype and (not floating or a.dtype.kind == "f"):
+                return input, other
+        elif type(other) is float and a.dtype.kind == "f":
             return input, other
     operands = (operand(input, op, names[0]), operand(other, op, names[1]))
     tensors = [v for v in operands if isinstance(v, Tensor)]

@@ -7,7 +7,7 @@ import pytest
 
 from minivision import reference, threads
 from minivision.autograd import Tensor
-from minivision.functions.normalization import BatchNorm, batch_norm, group_norm, instance_norm
+from minivision.functions.normalization import BatchNorm, batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from tests.helpers import assert_close, layouts, to_device, to_numpy
 
 EPS = 1e-5
@@ -246,3 +246,32 @@ def test_the_input_is_kept_and_not_changed(rng):
     large = [v for v in vars(f).values() if isinstance(v, np.ndarray) and v.nbytes >= x.nbytes]
     assert len(large) == 1
     assert large[0] is x
+
+
+@pytest.mark.parametrize(("shape", "ndim"), [((70, 33, 17), 1), ((9, 40, 61), 2), ((3, 5, 20000), 1), ((30000, 3), 1)], ids=str)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-4)])
+@pytest.mark.parametrize("offset", [0, 1e3])
+def test_layer_and_rms_norm_in_blocks(shape, ndim, dtype, tolerance, offset, rng, device, number_of_threads):
+    """Against the formulas in more digits; large matrices with long and with short rows."""
+    x = (rng.standard_normal(shape) * 2 + offset).astype(dtype)
+    dy, (w, b) = rng.standard_normal(shape).astype(dtype), rng.standard_normal((2, *shape[-ndim:])).astype(dtype)
+    axes, rest = tuple(range(len(shape) - ndim, len(shape))), tuple(range(len(shape) - ndim))
+    for centred in (True, False):
+        exact = x.astype(np.longdouble)
+        eps = 0.1  # rows of 3 may have hardly any variance
+        middle = exact - exact.mean(axes, keepdims=True) if centred else exact
+        inverse_std = 1 / np.sqrt((middle**2).mean(axes, keepdims=True) + eps)
+        xhat, g = middle * inverse_std, dy.astype(np.longdouble) * w
+        dx = (g - centred * g.mean(axes, keepdims=True) - xhat * (g * xhat).mean(axes, keepdims=True)) * inverse_std
+        expected = [xhat * w + centred * b, dx, (dy * xhat).sum(rest), dy.sum(rest, dtype=np.longdouble)]
+        for _, arranged in layouts(x):
+            leaves = [Tensor(to_device(a, device), requires_grad=True) for a in (arranged, w, b)]
+            if centred:
+                y = layer_norm(leaves[0], shape[-ndim:], *leaves[1:], eps=eps)
+            else:
+                y = rms_norm(leaves[0], shape[-ndim:], leaves[1], eps=eps)
+            y.backward(Tensor(to_device(dy, device)))
+            for actual, value in zip([y, *(t.grad for t in leaves[: 3 if centred else 2])], expected, strict=False):
+                scale = max(1.0, float(abs(value).max()))
+                bound = tolerance * (1 + offset / 10)
+                assert_close(to_numpy(actual) / scale, value.astype(np.float64) / scale, rtol=0, atol=bound)
