@@ -30,8 +30,11 @@ def applies(problem: Problem) -> bool:
     """On the CPU, as long as the matrix can be held in memory."""
     outputs, taps = problem.out_channels * math.prod(problem.out), math.prod(problem.kernel)
     inputs = problem.channels * math.prod(problem.size)
-    entries = outputs * inputs if _dense() else outputs * (problem.channels // problem.window.groups) * taps
-    return problem.on_cpu and max(entries, taps * inputs * (math.prod(problem.out) if _dense() else 1)) <= LARGEST
+    if _dense():
+        entries, to_unfold = outputs * inputs, math.prod(problem.out) * taps * inputs
+    else:
+        entries, to_unfold = outputs * (problem.channels // problem.window.groups) * taps, math.prod(problem.out) * taps * taps
+    return problem.on_cpu and max(entries, to_unfold) <= LARGEST
 
 
 def correlate(x: Array, w: Array, window: Window, out: Sequence[int], finish: Finish | None = None) -> Array:
