@@ -8,8 +8,8 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
+from minivision.blocks import in_blocks
 from minivision.functions import class_blocks
-from minivision.functions.blocks import in_blocks
 from minivision.functions.operands import as_tensor, axis, float_tensor, need_float, number
 from minivision.functions.overwriting import overwrite
 from minivision.functions.selecting import BLOCK, keep_only, take_where

@@ -8,7 +8,7 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.blocks import in_blocks
+from minivision.blocks import in_blocks
 from minivision.functions.division import rounded_quotient
 from minivision.functions.operands import (
     Scalar,

@@ -9,8 +9,8 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, Generator, default_generator, xp_of
+from minivision.blocks import BLOCK, in_blocks
 from minivision.functions.arithmetic import where
-from minivision.functions.blocks import BLOCK, in_blocks
 from minivision.functions.operands import as_tensor, check_flags, need_float, number, shown
 from minivision.functions.strips import copy_into
 from minivision.memory import empty, empty_like

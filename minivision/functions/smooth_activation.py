@@ -7,8 +7,8 @@ from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
+from minivision.blocks import in_blocks
 from minivision.functions.activation import Softmax, logistic, normalized, sigmoid
-from minivision.functions.blocks import in_blocks
 from minivision.functions.error_function import error_function
 from minivision.functions.operands import axis, check_choice, float_tensor, number, promoted
 from minivision.functions.selecting import take_where

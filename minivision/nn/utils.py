@@ -9,7 +9,7 @@ from typing import Any
 
 from minivision.autograd import Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.blocks import in_blocks
+from minivision.blocks import in_blocks
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from minivision.backend import Array, xp_of
-from minivision.functions.blocks import in_blocks
+from minivision.blocks import in_blocks
 from minivision.functions.operands import must_be, number
 from minivision.optim.optimizer import Optimizer, Params, need, need_not_negative
 from minivision.optim.together import BLOCK, elementwise, zeros_like

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minivision.backend import Array
-from minivision.functions.blocks import in_blocks
+from minivision.blocks import in_blocks
 from minivision.functions.operands import check_flags, number
 from minivision.optim.optimizer import Optimizer, Params, need_not_negative
 from minivision.optim.together import BLOCK, elementwise, zeros_like

@@ -9,7 +9,7 @@ import numpy as np
 
 from minivision.autograd import Tensor
 from minivision.backend import Array, to_numpy, xp_of
-from minivision.functions.blocks import in_blocks
+from minivision.blocks import in_blocks
 from minivision.nn import Module
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from minivision.autograd import Tensor
 from minivision.backend import Array, default_generator, is_array
-from minivision.functions.blocks import in_blocks
+from minivision.blocks import in_blocks
 from minivision.memory import empty_like
 from minivision.nn import Module
 from minivision.optim import Optimizer

@@ -31,6 +31,7 @@ from minivision.backend import Array, xp_of
 from minivision.functions.convolution.choice import Problem
 from minivision.functions.convolution.faces import Finish, tap_slices
 from minivision.functions.convolution.geometry import Window, span
+from minivision.functions.convolution.products import AT_ONCE, pieces
 from minivision.functions.layout import channels_first, channels_last, copy_across, joined, lies_in_planes
 from minivision.memory import empty, scratch
 from minivision.threads import for_each, get_num_threads, spans
@@ -41,7 +42,6 @@ FEW_POSITIONS = 384  # a block has at least so many rows where there is much wei
 NOT_SHARED_OUT = 1 << 16  # elements of a window matrix that is done before a second thread has woken up
 MOST_STAMPED = 1024  # columns of the weight, at a time
 MANY_FILTERS = 256  # from here on BLAS is as quick at a product whose long side is the other one
-AT_ONCE = 10**6  # multiplications of a product that BLAS (OpenBLAS on x86) begins without arranging its operands first
 FEWEST_ROWS = 32  # that are worth a product of their own
 FEW_CHANNELS = 12  # rows of kw C values are then shorter than those of most images
 
@@ -123,7 +123,7 @@ def _stamped(dy: Array, w: Array, size: Sequence[int], window: Window) -> Array:
                 below[(slice(None), *tap_slices(tap, part.shape[1:-1], window))] += by_tap[:, number]
         dx[image, group * channels + c.start : group * channels + c.stop] = planes[(slice(None), *kept)]
 
-    jobs = itertools.product(range(dy.shape[0]), range(window.groups), _cut(channels, together))
+    jobs = itertools.product(range(dy.shape[0]), range(window.groups), pieces(channels, together))
     _share_out(stamp, list(jobs), on_cpu=xp is np)
     return dx
 
@@ -236,12 +236,12 @@ class WindowMatrix:
         if positions >= height * per_row:
             images_at_once = min(positions // (height * per_row), -(-images // threads))
             if images >= threads:
-                return [(part,) for part in _cut(images, images_at_once)]
+                return [(part,) for part in pieces(images, images_at_once)]
         # a multiple of the number of threads, so that each has as much to do
         parts = -(-height // max(1, positions // per_row))
         while parts < height and images * parts % threads:
             parts += 1
-        return [(slice(n, n + 1), rows) for n in range(images) for rows in _cut(height, -(-height // parts))]
+        return [(slice(n, n + 1), rows) for n in range(images) for rows in pieces(height, -(-height // parts))]
 
     def groups(self) -> Iterator[tuple[slice, slice]]:
         """For each group, its slice of the input channels and its slice of the output channels."""
@@ -299,10 +299,6 @@ class WindowMatrix:
         shape = (self.filters, self.channels, *self.kernel)
         ordered = matrix.reshape([shape[axis] for axis in self.order])
         return self.xp.ascontiguousarray(ordered.transpose([self.order.index(axis) for axis in range(len(shape))]))
-
-
-def _cut(length: int, step: int) -> list[slice]:
-    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
 class _Phase(NamedTuple):
@@ -376,7 +372,7 @@ def _as_matrix(x: Array) -> Array:
 
 def _multiply(a: Array, b: Array, result: Array) -> None:
     """result = a @ b, some rows of a at a time."""
-    rows = _at_once(len(a), b.size)
+    rows = _at_once(a, len(a), b.size)
     whole = len(a) // rows * rows
     # (n, rows, k) @ (k, j) -> (n, rows, j)
     xp_of(a).matmul(a[:whole].reshape(-1, rows, len(b)), b, out=result[:whole].reshape(-1, rows, b.shape[1]))
@@ -386,7 +382,7 @@ def _multiply(a: Array, b: Array, result: Array) -> None:
 
 def _add_product(total: Array, a: Array, b: Array) -> None:
     """total += a @ b, some rows of b at a time."""
-    rows = _at_once(len(b), total.size)
+    rows = _at_once(a, len(b), total.size)
     whole = len(b) // rows * rows
     # (n, i, rows) @ (n, rows, j) -> (n, i, j)
     left = a[:, :whole].reshape(len(a), -1, rows).swapaxes(0, 1)
@@ -397,10 +393,10 @@ def _add_product(total: Array, a: Array, b: Array) -> None:
         total += a[:, whole:] @ b[whole:]
 
 
-def _at_once(positions: int, others: int) -> int:
-    """How many positions make a product small enough for BLAS to begin it at once; all of them, where these would be few."""
+def _at_once(a: Array, positions: int, others: int) -> int:
+    """How many positions make a product that BLAS begins at once; all, where these would be few, and on the GPU."""
     rows = AT_ONCE // max(others, 1)
-    return positions if rows < FEWEST_ROWS else min(rows, positions)
+    return positions if rows < FEWEST_ROWS or type(a) is not np.ndarray else min(rows, positions)
 
 
 def _share_out(work: Callable[[Any], None], jobs: Sequence[Any], on_cpu: bool) -> None:

@@ -92,6 +92,7 @@ from minivision.backend import Array
 from minivision.functions.convolution.choice import Problem
 from minivision.functions.convolution.faces import Finish
 from minivision.functions.convolution.geometry import Window
+from minivision.functions.convolution.products import AT_ONCE, pieces
 from minivision.functions.layout import Pair, channels_first, channels_last, copy_across
 from minivision.memory import empty, scratch
 from minivision.threads import for_each, get_num_threads, spans
@@ -101,7 +102,6 @@ R = 3  # length of the kernel
 N = M + R - 1  # inputs along one axis of a tile
 POINTS = (Fraction(0), Fraction(3, 4), Fraction(-3, 4), Fraction(3, 2), Fraction(-3, 2))  # and infinity
 
-AT_ONCE = 10**6  # multiplications of a matrix product that BLAS begins without preparations
 BLOCK = 1 << 19  # elements that the tiles of a block have when transformed: 2 MB of float32
 SUMMED = 128  # products that are summed one after the other; longer sums are sums of such sums, which are more exact
 CHUNK = 64  # output channels at a time, ...
@@ -183,7 +183,7 @@ def _correlate(
     tiles = sum(block.tiles for block in blocks)
     share_out = _sharing(tiles, channels, out_channels)
     if tiles > out_channels:  # keep the transformed kernels
-        parts = _pieces(out_channels, _chunk(channels))
+        parts = pieces(out_channels, _chunk(channels))
         weights = [empty((N * N, channels, f.stop - f.start), dtype) for f in parts]
 
         def of_block(block: _Block) -> None:
@@ -228,8 +228,8 @@ def correlate_kernel(x: Array, dy: Array, kernel: Sequence[int], window: Window)
         np.matmul(total.transpose(1, 2, 0), matrices.kernel, out=dw[f].reshape(-1, channels, R * R))
 
     if tiles > out_channels:  # keep the sums over tiles, for each thread its own, so that their order does not depend on timing
-        parts = _pieces(out_channels, _chunk(channels))
-        shares = _pieces(len(blocks), -(-len(blocks) // get_num_threads()))
+        parts = pieces(out_channels, _chunk(channels))
+        shares = pieces(len(blocks), -(-len(blocks) // get_num_threads()))
         sums = [[empty((N * N, f.stop - f.start, channels), dtype) for f in parts] for _ in shares]
 
         def of_share(share: int) -> None:
@@ -321,7 +321,7 @@ def _blocks(images: int, out: Sequence[int], channels: int) -> list[_Block]:
     each = [slice(image, image + 1) for image in range(images)]
     if columns <= most:
         return [_Block(image, some, all_columns) for image in each for some in spans(rows, most // columns)]
-    return [_Block(image, row, some) for image in each for row in _pieces(rows, 1) for some in spans(columns, most)]
+    return [_Block(image, row, some) for image in each for row in pieces(rows, 1) for some in spans(columns, most)]
 
 
 class _Tiled(NamedTuple):
@@ -385,10 +385,6 @@ def _in_turn(work: Callable[[Any], Any], jobs: Sequence[Any]) -> None:
         work(job)
 
 
-def _pieces(length: int, step: int) -> list[slice]:
-    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
-
-
 def _stack(name: str, tiles: int, channels: int, dtype: Any) -> Array:
     """A workspace of 36 matrices (tiles, channels), each followed by a row that nobody uses.
 
@@ -401,9 +397,9 @@ def _stack(name: str, tiles: int, channels: int, dtype: Any) -> Array:
 def _multiply(a: Array, b: Array, result: Array) -> None:
     """result = a @ b, a stack of matrix products, in pieces that BLAS is quick at."""
     step = max(32, AT_ONCE // (a.shape[-2] * min(a.shape[-1], SUMMED)) // 16 * 16)
-    for q in _pieces(a.shape[-1], SUMMED):
+    for q in pieces(a.shape[-1], SUMMED):
         part = result if q.start == 0 else scratch("winograd summands", result.shape, result.dtype)
-        for columns in _pieces(b.shape[-1], step):
+        for columns in pieces(b.shape[-1], step):
             np.matmul(a[..., q], b[..., q, columns], out=part[..., columns])
         if q.start > 0:
             result += part
