@@ -95,6 +95,22 @@ def test_many_blocks_give_the_same(rng, device, monkeypatch):
             assert_close(part, expected, atol=1e-10)
 
 
+def test_products_in_pieces(rng, device, monkeypatch):
+    """im2col multiplies some rows of a block at a time; the last piece is smaller, and counts like the others."""
+    monkeypatch.setattr(im2col, "FEWEST_ROWS", 1)
+    x, w, dy = (rng.standard_normal(s) for s in ((2, 3, 7, 9), (4, 3, 3, 3), (2, 4, 7, 9)))
+    dx, dw, _ = reference.conv_backward(dy, x, w, padding=1)
+    for multiplications in (108 * 5, 108 * 11, 108 * 63):  # 5, 11 and 63 of 126 positions at a time
+        monkeypatch.setattr(im2col, "AT_ONCE", multiplications)
+        a, b = tensor(x, device, requires_grad=True), tensor(w, device, requires_grad=True)
+        with conv_algorithm("im2col"):
+            y = conv2d(a, b, padding=1)
+        y.backward(tensor(dy, device))
+        assert_close(y, reference.conv(x, w, padding=1))
+        assert_close(a.grad, dx, atol=1e-10)
+        assert_close(b.grad, dw, atol=1e-10)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(
     ("x", "w", "settings"),
