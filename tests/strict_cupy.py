@@ -22,6 +22,7 @@ import collections
 import functools
 import operator
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -98,14 +99,15 @@ class Flags:
 class ndarray:
     """`cupy.ndarray`. A wrapper, not a subclass of numpy.ndarray, or NumPy would look inside without asking."""
 
-    __slots__ = ("__weakref__", "_host")
+    __slots__ = ("__weakref__", "_host", "base")
     __array_ufunc__ = None  # numpy.add(x, 1) raises; numpy.ones(3) + x comes to __radd__ below, which refuses
     __hash__ = None
 
     def __init__(self, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C"):
         if memptr is not None or strides is not None:
             raise NotImplementedError("the stand-in has no memory pointers")
-        self._host = _garbage(np.empty(shape, dtype, order))
+        self._host, self.base = _garbage(np.empty(shape, dtype, order)), None
+        _owners[id(self._host)] = self
 
     # -- the ways in and out
 
@@ -175,7 +177,6 @@ class ndarray:
     flags = property(lambda self: Flags(self._host.flags))
     device = property(lambda self: Device(0))
     data = property(lambda self: types.SimpleNamespace(ptr=self._host.ctypes.data, device=Device(0)))
-    base = property(lambda self: None if self._host.base is None else _wrap(np.asarray(self._host.base)))
     T = property(lambda self: _wrap(self._host.T))
     mT = property(lambda self: _wrap(self._host.mT))
     real = property(lambda self: _wrap(self._host.real))
@@ -266,9 +267,17 @@ class Ufunc:
 # -- crossing the border ----------------------------------------------------------------------------------------------
 
 
+_owners: weakref.WeakValueDictionary[int, ndarray] = weakref.WeakValueDictionary()  # by the identity of the host array
+
+
 def _wrap(host: np.ndarray) -> ndarray:
     array = object.__new__(ndarray)
-    array._host = host
+    array._host, array.base = host, None
+    if isinstance(host.base, np.ndarray):  # a view keeps the array that owns its memory
+        owner = _owners.get(id(host.base))
+        array.base = _wrap(host.base) if owner is None or owner._host is not host.base else owner
+    else:
+        _owners[id(host)] = array
     return array
 
 

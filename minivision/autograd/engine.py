@@ -56,8 +56,7 @@ def run_backward(
     results = [gradient if create_graph else gradient.array for gradient in gradients]
     while True:
         # Send the results on. Each is popped, so that nothing here refers to it any longer and `sole_owner` can be true.
-        results.reverse()
-        for edge in edges:
+        for edge in reversed(edges):
             if edge is None or results[-1] is None:
                 results.pop()
                 continue
@@ -67,11 +66,13 @@ def run_backward(
                     _store(node, results.pop())
                 else:
                     _meet(leaves.setdefault(node, {}), edge, results.pop(), sums)
-            elif node._number not in arrived:
-                arrived[node._number] = (node, {index: results.pop()})
-                heappush(numbers, -node._number)
+                continue
+            number = node._number
+            if number in arrived:
+                _meet(arrived[number][1], edge, results.pop(), sums)
             else:
-                _meet(arrived[node._number][1], edge, results.pop(), sums)
+                arrived[number] = (node, {index: results.pop()})
+                heappush(numbers, -number)
         if not numbers:
             break
         # Run the operation that was recorded last: all that its outputs went to has run by now.
@@ -84,7 +85,7 @@ def run_backward(
         if useful is not None and edges and not any(edges):
             edges = ()
             continue
-        results = node._run_backward(upstream, rules.get(node), edges)
+        results = node._run_backward(upstream, rules.get(node) if create_graph else None, edges)
         upstream.clear()
         if not retain_graph:
             node._release()
@@ -121,14 +122,12 @@ def _meet(there: Gradients, edge: Edge, gradient: Any, sums: set[Edge]) -> None:
 def _store(leaf: Tensor, gradient: Any) -> None:
     """Add a gradient to the `.grad` of a leaf: the array itself where nobody else can know it, else a copy."""
     total = leaf.grad
-    if isinstance(gradient, Tensor):
-        leaf._accumulate(gradient)
+    if isinstance(gradient, Tensor) or (total is not None and total._requires_grad):  # create_graph, now or before
+        leaf._accumulate(_as_tensor(gradient))
     elif total is None:
         # to copy a small array takes no longer than to ask whose it is
         mine = gradient.size >= LARGE and sole_owner(gradient) and _is_compact(gradient)
         leaf.grad = Tensor._wrap(gradient if mine else gradient.copy(order="K"))
-    elif total._requires_grad:
-        leaf._accumulate(Tensor._wrap(gradient))
     else:
         add_in_place(total.array, gradient)
 

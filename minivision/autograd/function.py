@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from minivision.autograd.grad_mode import is_recording
-from minivision.autograd.tensor import Tensor
+from minivision.autograd.tensor import Tensor, ticks
 from minivision.backend import Array, check_same_device, is_array, may_share_memory, xp_of
 
 Edge = tuple["Function | Tensor", int]
+Spec = tuple[tuple[int, ...], np.dtype]  # of an array: its shape and its dtype
 
 
-_numbers = itertools.count()
+_NEVER_CHANGED = [0, None]  # the version of a number
 
 
 class _Always:
@@ -47,17 +47,17 @@ class Function:
     """
 
     broadcasts: ClassVar[bool] = False
-    is_view: ClassVar[bool] = False
+    is_view: bool = False
 
     needs_input_grad: Any = _Always()
     # Where the gradient of each input goes, when recorded: to an output of the node that made it, or to a leaf
-    edges: tuple[Edge | None, ...] | None = None
-    _outputs: list[Any]  # (shape, dtype) of each output, when recorded
-    _given: dict[int, Any]  # the same of those inputs that no other node made, by their place
-    # The version of each tensor whose memory forward kept, its count then, and its place among inputs and outputs; None again
-    # when the graph was freed
-    _watched: Sequence[tuple[list[int], int, int]] | None = None
-    _number: int  # in the order of recording
+    edges: Sequence[Edge | None] | None = None
+    # When recorded, what each input and each output looked like; None for a number
+    _inputs: Sequence[Any] = ()
+    _outputs: Sequence[Spec] = ()
+    # The version of each input and each output, see `Tensor._note_change`; None again when the graph was freed
+    _watched: Sequence[list[Any]] | None = None
+    _number: int  # when it was recorded
     # hooks on this node's outputs: output index -> functions of the gradient
     _hooks: dict[int, list[Any]] | None = None
 
@@ -81,9 +81,10 @@ class Function:
         on_cpu = True
         for x in inputs:
             if isinstance(x, Tensor):
-                arrays.append(x.array)
+                array = x.array
+                arrays.append(array)
                 wanted.append(x._requires_grad)
-                if type(x.array) is not np.ndarray:
+                if type(array) is not np.ndarray:
                     on_cpu = False
             else:
                 arrays.append(x)
@@ -94,12 +95,13 @@ class Function:
         self.needs_input_grad = tuple(wanted) if recording else (False,) * len(wanted)
 
         result = self.forward(*arrays)
-        outputs = [Tensor._wrap(a) for a in result] if isinstance(result, tuple) else [Tensor._wrap(result)]
+        several = isinstance(result, tuple)
+        outputs = tuple([Tensor._wrap(a) for a in result]) if several else (Tensor._wrap(result),)
         if self.is_view:
             _share_versions(inputs, outputs)
         if recording:
             self._record(inputs, outputs)
-        return tuple(outputs) if isinstance(result, tuple) else outputs[0]
+        return outputs if several else outputs[0]
 
     @property
     def name(self) -> str:
@@ -111,39 +113,33 @@ class Function:
 
     # ---- the node of the graph ----
 
-    def _record(self, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
-        kept = kept_arrays(self)
-        self._watched = _versions(kept, (*inputs, *outputs)) if kept else ()
+    def _record(self, inputs: tuple[Any, ...], outputs: tuple[Tensor, ...]) -> None:
         edges: list[Edge | None] = []
-        given: dict[int, Any] = {}
+        looks: list[Spec | None] = []
+        watched: list[list[Any]] = []
         for x in inputs:
             if not isinstance(x, Tensor):
-                if is_array(x):
-                    given[len(edges)] = (x.shape, x.dtype)
                 edges.append(None)
-            elif x._requires_grad and x.grad_fn is not None:
-                edges.append((x.grad_fn, x._output))
+                looks.append((x.shape, x.dtype) if is_array(x) else None)
+                watched.append(_NEVER_CHANGED)
+                continue
+            watched.append(x._version)
+            if x.grad_fn is not None and x._requires_grad:
+                node, output = edge = x.grad_fn, x._output
+                edges.append(edge)
+                looks.append(node._outputs[output])
             else:
-                given[len(edges)] = (x.array.shape, x.array.dtype)
                 edges.append((x, 0) if x._requires_grad else None)
-        self.edges, self._given, self._number = tuple(edges), given, next(_numbers)
-        self._outputs = []
+                looks.append((x.array.shape, x.array.dtype))
+        made: list[Spec] = []
         for y in outputs:
             dtype = y.array.dtype
             if dtype.kind == "f":
-                y.grad_fn, y._output, y._requires_grad = self, len(self._outputs), True
-            self._outputs.append((y.array.shape, dtype))
-
-    @property
-    def _inputs(self) -> list[Any]:
-        """(shape, dtype) of each input; None for numbers."""
-        return [self._input(place, edge) for place, edge in enumerate(self.edges or ())]
-
-    def _input(self, place: int, edge: Edge | None) -> Any:
-        if edge is None or place in self._given:
-            return self._given.get(place)
-        node, output = edge
-        return (node.shape, node.dtype) if isinstance(node, Tensor) else node._outputs[output]
+                y.grad_fn, y._output, y._requires_grad = self, len(made), True
+            made.append((y.array.shape, dtype))
+            watched.append(y._version)
+        self._inputs, self._outputs, self._watched, self._number = looks, made, watched, next(ticks)
+        self.edges = edges
 
     def as_input(self, array: Any, index: int = 0) -> Any:
         """Input `index` as a Tensor in its place of the graph again, made of the array that forward kept; for rules.
@@ -163,9 +159,8 @@ class Function:
         if edge is not None:
             tensor.grad_fn, tensor._output = edge
             tensor._requires_grad = True
-        for version, _, watched in self._watched or ():
-            if watched == place:
-                tensor._version = version
+        if self._watched and self._watched[place] is not _NEVER_CHANGED:
+            tensor._version = self._watched[place]
         return tensor
 
     def _run_backward(
@@ -180,14 +175,10 @@ class Function:
                 f"backward() was already run through {self.name}, and the graph was freed to give its memory back; pass "
                 "retain_graph=True to the first backward(), or run the forward pass again"
             )
-        for version, expected, place in self._watched:
-            if version[0] != expected:
-                shape, _ = (self._inputs + self._outputs)[place]
-                raise RuntimeError(
-                    f"{self.name}: a tensor of shape {shape} that its backward needs was changed in place after the forward "
-                    f"pass (version {version[0]}, saved at version {expected}); change it after backward(), or work on a "
-                    ".clone()"
-                )
+        recorded = self._number
+        for version in self._watched:
+            if version[0] > recorded:
+                self._check_kept(version[1]())
         if rule is None and len(self._outputs) == 1:
             results = self.backward(gradients[0])
         else:
@@ -201,13 +192,9 @@ class Function:
             raise RuntimeError(f"{self.name}.backward returned {len(results)} gradients for {len(edges)} inputs")
         checked = [*results]
         for place, gradient in enumerate(results):
-            edge = edges[place]
-            if edge is None:
-                checked[place] = None
-            elif gradient is not None:
-                node, output = edge
-                shape, dtype = self._input(place, edge) if isinstance(node, Tensor) else node._outputs[output]
-                if type(gradient) is not np.ndarray or gradient.shape != shape or gradient.dtype != dtype:
+            if gradient is not None and edges[place] is not None:
+                shape, dtype = self._inputs[place]
+                if type(gradient) is not np.ndarray or gradient.dtype is not dtype or gradient.shape != shape:
                     checked[place] = self._fitted(place, gradient, shape, dtype)
         return checked
 
@@ -217,6 +204,15 @@ class Function:
             return rule(self, *upstream)
         finally:
             self.needs_input_grad = recorded
+
+    def _check_kept(self, changed: Array | None) -> None:
+        """Raise when forward kept an array that lies in memory which was changed in place since."""
+        for a in kept_arrays(self):
+            if changed is not None and share_memory(a, changed):
+                raise RuntimeError(
+                    f"{self.name}: a tensor of shape {a.shape} that its backward needs was changed in place after the forward "
+                    "pass; change it after backward(), or work on a .clone()"
+                )
 
     def _zeros(self, index: int, gradients: dict[int, Any]) -> Any:
         like = next(iter(gradients.values()))
@@ -265,7 +261,7 @@ def unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
     return gradient.sum(repeated).reshape(shape) if repeated else gradient
 
 
-def _share_versions(inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+def _share_versions(inputs: tuple[Any, ...], outputs: tuple[Tensor, ...]) -> None:
     """Let outputs that look at the memory of an input count changes together with it."""
     for x in inputs:
         for y in outputs:
@@ -288,20 +284,6 @@ def _arrays_in(value: Any) -> list[Array]:
     if isinstance(value, (list, tuple)):
         return [array for part in value for array in _arrays_in(part)]
     return [value] if is_array(value) else []
-
-
-def _versions(kept: list[Array], tensors: Iterable[Any]) -> list[tuple[list[int], int, int]]:
-    """For `_watched`: an array that was kept must hold the same values when backward needs it."""
-    versions = []
-    on_cpu = type(kept[0]) is np.ndarray
-    for place, x in enumerate(tensors):
-        if isinstance(x, Tensor):
-            array = x.array
-            for a in kept:
-                if a is array or ((a.base is not None or array.base is not None or not on_cpu) and share_memory(a, array)):
-                    versions.append((x._version, x._version[0], place))
-                    break
-    return versions
 
 
 def share_memory(a: Array, b: Array) -> bool:

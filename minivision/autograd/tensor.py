@@ -6,6 +6,7 @@ table in `minivision/functions/methods.py`.
 
 from __future__ import annotations
 
+import itertools
 import operator
 import weakref
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 18  # elements; adding fewer takes one thread no longer than sharing them out
 
+
+# The clock of the graph: every recorded operation and every change in place takes the next number.
+ticks = itertools.count(1)
 
 _new = object.__new__
 
@@ -57,7 +61,8 @@ class Tensor:
         self.grad = None
         self.grad_fn = None
         self._output = 0
-        self._version = [0]  # counts in-place changes; shared by every tensor that looks at the same memory
+        # when the memory was last changed in place, and which it is; shared by every tensor that looks at it
+        self._version: list[Any] = [0, None]
         self._hooks: dict[int, list[Any]] | None = None
         self._requires_grad = False
         if requires_grad:
@@ -72,7 +77,7 @@ class Tensor:
         tensor.grad = None
         tensor.grad_fn = None
         tensor._output = 0
-        tensor._version = [0]
+        tensor._version = [0, None]
         tensor._hooks = None
         tensor._requires_grad = False
         return tensor
@@ -330,9 +335,20 @@ class Tensor:
         hooks.append(hook)
         return RemovableHandle(hooks, hook)
 
+    def _note_change(self) -> None:
+        """The memory was written to: operations recorded before now must not use what they kept of it."""
+        array = self.array
+        memory = array.base if type(array.base) is type(array) else array
+        self._version[:] = next(ticks), weakref.ref(memory)
+
     def _edge(self) -> tuple[Any, int]:
         """Where a gradient of this tensor goes: (the operation that made it, which output) or (the leaf itself, 0)."""
         return (self, 0) if self.grad_fn is None else (self.grad_fn, self._output)
+
+    @property
+    def _outputs(self) -> list[tuple[tuple[int, ...], np.dtype]]:
+        """What the leaf looks like, as a node of the graph: one output, of this shape and dtype."""
+        return [(self.array.shape, self.array.dtype)]
 
     def _accumulate(self, gradient: Tensor) -> None:
         if gradient.requires_grad:  # create_graph: the sum is part of the new graph

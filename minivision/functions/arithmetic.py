@@ -12,6 +12,7 @@ from minivision.blocks import in_blocks
 from minivision.functions.division import rounded_quotient
 from minivision.functions.operands import (
     Scalar,
+    alike,
     as_tensor,
     check_broadcast,
     check_fits,
@@ -312,6 +313,8 @@ def sub(input: Any, other: Any, *, alpha: Scalar = 1) -> Tensor:
 
 
 def _difference(op: str, input: Any, other: Any, alpha: Scalar, names: tuple[str, str]) -> Tensor:
+    if alike(input, other) and type(alpha) is int and alpha == 1:
+        return Sub()(input, other)
     a, b = operand(input, op, names[0]), operand(other, op, names[1])
     for name, v in zip(names, (a, b), strict=True):
         if isinstance(v, bool) or (isinstance(v, Tensor) and v.dtype == np.bool_):

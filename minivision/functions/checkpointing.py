@@ -21,7 +21,8 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor, enable_grad, is_grad_enabled
 from minivision.autograd.engine import run_backward
-from minivision.autograd.function import Edge, _numbers
+from minivision.autograd.function import Edge
+from minivision.autograd.tensor import ticks
 from minivision.backend import Array, default_generator, xp_of
 from minivision.functions.operands import integer, must_be
 
@@ -56,7 +57,7 @@ def checkpoint(
     given = {id(t): (t, t._version[0]) for t in _tensors((args, kwargs))}.values()
     node = Checkpoint(function, args, kwargs, preserve_rng_state)
 
-    first = next(_numbers)
+    first = next(ticks)
     result = function(*args, **kwargs)
     outputs = _made_since(first, result)
     for t, version in given:
@@ -103,7 +104,7 @@ class Checkpoint(Function):
         return tuple(values)
 
     def backward(self, *gradients: Array) -> tuple[Array | None, ...]:
-        first = next(_numbers)
+        first = next(ticks)
         with _as_the_first_time(self.random):
             outputs = _made_since(first, self.function(*self.args, **self.kwargs))
         if [(t.shape, t.dtype) for t in outputs] != self.made:
@@ -193,7 +194,6 @@ def _cut(outputs: Sequence[Tensor], first: int) -> dict[Edge, Tensor]:
         leaf, edges = leaves[edge], list(node.edges or ())
         edges[place] = (leaf, 0)
         node.edges = tuple(edges)
-        node._given = {**node._given, place: (leaf.shape, leaf.dtype)}
     return leaves
 
 

@@ -109,7 +109,7 @@ def _shorten(w: Tensor, index: Array, max_norm: float, norm_type: float) -> None
     rows = w.array[used]
     length = (abs(rows) ** norm_type).sum(axis=1, keepdims=True) ** (1 / norm_type)
     w.array[used] = xp.where(length > max_norm, rows * (max_norm / (length + 1e-7)), rows)
-    w._version[0] += 1
+    w._note_change()
 
 
 def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:

@@ -38,7 +38,7 @@ def write(target: Tensor, value: Any, op: str = "x[...] = value") -> Tensor:
     source = _source(op, target, value)
     _check_reach(op, source, target.shape, target.shape)
     target.array[...] = source
-    target._version[0] += 1
+    target._note_change()
     return target
 
 
@@ -84,7 +84,7 @@ def _check_result(op: str, target: Tensor, result: Tensor) -> None:
 def _store(target: Tensor, result: Tensor) -> Tensor:
     """The target with the result, which is known to fit, in its memory."""
     target.array[...] = result.array
-    target._version[0] += 1
+    target._note_change()
     return target
 
 
@@ -185,7 +185,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         view, gather = partial_view(self.array, cleaned)
         _check_reach(op, source, view[gather].shape if gather else view.shape, self.shape)
         raise
-    self._version[0] += 1
+    self._note_change()
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
@@ -209,7 +209,7 @@ def copy_(self: Tensor, source: Any) -> Tensor:
     values = _source("copy_", self, source.detach().to(device=self.device) if isinstance(source, Tensor) else source, "source")
     _check_reach("copy_", values, self.shape, self.shape, "source")
     self.array[...] = values
-    self._version[0] += 1
+    self._note_change()
     return self
 
 

@@ -65,6 +65,18 @@ def operand(value: Any, op: str = "tensor", name: str = "data") -> Tensor | Scal
     return value if isinstance(value, (bool, int, float)) else as_tensor(op, name, value)
 
 
+def alike(input: Any, other: Any) -> bool:
+    """Whether the operands need no preparation: floating tensors of one shape and dtype, or such a tensor and a float."""
+    # Most operands are alike, and small networks feel each check: no call where a look will do.
+    if isinstance(input, Tensor):
+        a = input.array
+        if isinstance(other, Tensor):
+            b = other.array
+            return type(a) is type(b) and a.dtype is b.dtype and a.shape == b.shape and a.dtype.kind == "f"
+        return type(other) is float and a.dtype.kind == "f"
+    return False
+
+
 def same_dtype(
     op: str, input: Any, other: Any, floating: bool = False, names: tuple[str, str] = ("input", "other"), fit: bool = True
 ) -> tuple[Any, Any]:
@@ -72,14 +84,9 @@ def same_dtype(
 
     With `floating`, integers become float32 first, as in a division. Unless `fit` is False, a number must fit into the dtype.
     """
-    # Most operands are alike already, and small networks feel each check: those go first.
-    if isinstance(input, Tensor):
-        a = input.array
-        if isinstance(other, Tensor):
-            b = other.array
-            if type(a) is type(b) and a.shape == b.shape and a.dtype == b.dtype and (not floating or a.dtype.kind == "f"):
-                return input, other
-        elif type(other) is float and a.dtype.kind == "f":
+    if isinstance(input, Tensor) and isinstance(other, Tensor):  # as `alike`, without the call
+        a, b = input.array, other.array
+        if a.dtype is b.dtype and a.shape == b.shape and type(a) is type(b) and a.dtype.kind == "f":
             return input, other
     operands = (operand(input, op, names[0]), operand(other, op, names[1]))
     tensors = [v for v in operands if isinstance(v, Tensor)]

@@ -33,7 +33,7 @@ def overwrite(op: str, function: Function, x: Tensor) -> Tensor:
                 f"{op}: another tensor of the graph looks at the memory of x, of shape {x.shape} (one of them is a view of the "
                 "other), and would not know of the change; leave the input as it is, without inplace=True, or change a .clone()"
             )
-    x._version[0] += 1  # before the call, which remembers the version of what it keeps
+    x._note_change()  # before the call: what that keeps has the new values
     y = function(x)
     if y.grad_fn is not None:
         x.grad_fn, x._output, x._requires_grad = y.grad_fn, y._output, True

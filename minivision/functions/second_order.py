@@ -121,9 +121,8 @@ def _transposed(apply: Callable[[Node, Array], Array]) -> Rule:
 
 def _unrecorded(f: Node) -> Node:
     """The same operation with what its forward kept, outside the graph: it stays when the node is released."""
-    specs = f._inputs
     f = copy.copy(f)
-    f.edges, f._given = (None,) * len(specs), dict(enumerate(specs))
+    f.edges = (None,) * len(f._inputs)
     return f
 
 

@@ -260,7 +260,7 @@ class Module:
             target = own[name]
             array = value.array if isinstance(value, Tensor) else np.asarray(value)
             target.array[...] = to_device(array, target.device).astype(target.dtype, copy=False)
-            target._version[0] += 1
+            target._note_change()
         return IncompatibleKeys(missing, unexpected)
 
     def train(self, mode: bool = True) -> Self:

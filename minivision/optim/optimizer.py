@@ -98,7 +98,7 @@ class Optimizer:
                 state = self.state.setdefault(p, {})
                 _follow(p.array, state)
                 self.update(p.array, _gradient(p), group, state)
-                p._version[0] += 1
+                p._note_change()
         self._together = together
         return loss
 

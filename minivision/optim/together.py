@@ -83,7 +83,7 @@ class Together:
         update(weights, gradients, group, self.state)
         for p, place, shape in zip(self.parameters, self.places, self.shapes, strict=True):
             p.array[...] = weights[place].reshape(shape)
-            p._version[0] += 1
+            p._note_change()
         self._hand_out()
 
     def still_fits(self, parameters: Sequence[Tensor], states: dict[Tensor, State]) -> bool:

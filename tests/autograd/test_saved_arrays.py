@@ -53,7 +53,7 @@ def test_every_change_is_noticed(change, device):
     with pytest.raises(RuntimeError) as error:
         y.backward()
     message = str(error.value)
-    for word in ("Mul", "shape (2,)", "changed in place after the forward pass", "version 1", "version 0", ".clone()"):
+    for word in ("Mul", "shape (2,)", "changed in place after the forward pass", ".clone()"):
         assert word in message
 
 
@@ -86,6 +86,26 @@ def test_views_of_what_was_kept(device):
         x[0, 1] = 0.0
     with pytest.raises(RuntimeError, match="Mul: a tensor of shape"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("size", [2, 1 << 18])  # large arrays lie in memory that is used again
+def test_the_change_comes_through_a_view_that_is_gone(size, device):
+    x = leaf(np.ones(size), device)
+    kept = x * 2
+    y = (kept * kept).sum()
+    with no_grad():
+        kept[1:].reshape(-1, 1)[0].fill_(3)
+    with pytest.raises(RuntimeError, match="Mul: a tensor of shape"):
+        y.backward()
+
+
+def test_memory_that_is_not_numpys():
+    x = Tensor(np.frombuffer(bytearray(np.array([1.0, 2]).tobytes())), requires_grad=True)
+    y = (x * x).sum()
+    with no_grad():
+        x[0].fill_(3)
+    with pytest.raises(RuntimeError, match="Mul: a tensor of shape"):
+        y.backward()
 
 
 class KeepsAList(Function):
@@ -137,6 +157,8 @@ def test_new_data_leaves_the_old_graph_alone(device):
     x = leaf([1, 2], device)
     y = (x * x).sum()
     x.data = constant([5, 5], device)
+    with no_grad():
+        x.zero_()
     y.backward()
     assert_close(x.grad, [2.0, 4])
     with pytest.raises(RuntimeError, match=r"data: the tensor is part of a graph with shape \(2,\)"):

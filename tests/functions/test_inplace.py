@@ -18,7 +18,7 @@ def tensor(array, device="cpu", **kw):
 
 def test_methods_write_into_the_same_memory(device):
     x = tensor([1, 2, 3], device)
-    memory, start = x.array, x._version[0]
+    memory = x.array
     x.add_(1).mul_(2).sub_(tensor([1, 1, 1], device)).div_(2)
     assert_close(x, [1.5, 2.5, 3.5])
     assert_close(x.clamp_(2, 3), [2.0, 2.5, 3])
@@ -32,7 +32,19 @@ def test_methods_write_into_the_same_memory(device):
     x /= 2
     assert_close(x, [0.5, 1, 1.5])
     assert x.array is memory
-    assert x._version[0] == start + 12
+
+
+def test_each_change_is_dated(device):
+    x = tensor([1, 2, 3], device)
+    y, dates = tensor([3, 2, 1], device), [x._version[0]]
+    for change in (
+        lambda x: x.add_(1), lambda x: x.mul_(2), lambda x: x.sub_(y), lambda x: x.div_(2), lambda x: x.clamp_(2, 3),
+        lambda x: x.copy_(y), lambda x: x.fill_(4), lambda x: x.zero_(), lambda x: x.__iadd__(1), lambda x: x.__imul__(y),
+        lambda x: x.__isub__(1), lambda x: x.__itruediv__(2),
+    ):  # fmt: skip
+        change(x)
+        dates.append(x._version[0])
+    assert dates == sorted(set(dates))
 
 
 def test_random_fills(device):

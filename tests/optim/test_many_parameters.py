@@ -93,7 +93,7 @@ def test_the_formula_whatever_the_sizes(name, dtype, device, rng, number_of_thre
         versions = [p._version[0] for p in parameters]
         optimizer.step()
         for p, g, version in zip(parameters, gradients, versions, strict=True):
-            assert p._version[0] == version + (p.grad is not None)
+            assert (p._version[0] > version) == (p.grad is not None)
             assert p.grad is None or np.array_equal(to_numpy(p.grad), g)
     tolerance = {"rtol": 1e-11} if dtype == "float64" else {"rtol": 2e-5, "atol": 2e-6}
     for i, (p, w) in enumerate(zip(parameters, expected, strict=True)):
