@@ -19,10 +19,12 @@ VALUES = 1e-4  # how far the values of two frameworks may differ; see `check_equ
 
 @dataclass(frozen=True)
 class Work:
-    """What the definition needs: multiplications and additions, and bytes if each array is read or written once per use."""
+    """What the definition needs: multiplications and additions, bytes if each array is read or written once per use, and
+    operations on arrays, where these are so small that nothing else counts."""
 
     flops: float
     bytes: float
+    calls: float = 0
 
 
 @dataclass(frozen=True)

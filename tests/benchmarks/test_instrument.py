@@ -266,6 +266,7 @@ def test_limits_are_of_a_machine():
     assert found.cache > 0
     assert found.memory > 0
     assert found.page_faults >= 0
+    assert 0 < found.call < found.wake
 
 
 def test_the_limit_is_the_slower_of_arithmetic_and_memory():
@@ -273,6 +274,8 @@ def test_the_limit_is_the_slower_of_arithmetic_and_memory():
     assert bound.seconds(Work(flops=1000.0, bytes=1.0)) == 10
     assert bound.seconds(Work(flops=1.0, bytes=100.0)) == 2
     assert bound.seconds(Work(flops=1.0, bytes=1e9)) == 1e8
+    bound = limits.Limits(1, sgemm=100.0, cache=50.0, memory=10.0, page_faults=0.0, call=0.5)
+    assert bound.seconds(Work(flops=1.0, bytes=1.0, calls=4)) == 2
 
 
 def test_peak_memory_counts_what_was_given_back():
