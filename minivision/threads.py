@@ -18,10 +18,10 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 Work = Callable[[Any], Any]
 
@@ -61,8 +61,7 @@ def for_each(work: Work, jobs: Sequence[Any]) -> None:
     """
     threads = min(get_num_threads(), len(jobs))
     if threads <= 1:
-        for job in jobs:
-            work(job)
+        in_turn(work, jobs)
         return
     shared = _Shared(work, jobs)
     try:
@@ -78,6 +77,13 @@ def for_each(work: Work, jobs: Sequence[Any]) -> None:
             del error  # or the traceback would refer to this call, which refers to the error, and keep all arrays alive
 
 
+def in_turn(work: Work, jobs: Iterable[Any]) -> None:
+    """The same by the caller alone, for work that is done before another thread has woken up; BLAS keeps to one thread, too."""
+    with one_blas_thread():
+        for job in jobs:
+            work(job)
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Within it, BLAS keeps to one thread, as it does while jobs are shared out.
@@ -85,7 +91,7 @@ def one_blas_thread() -> Iterator[None]:
     Around work of many steps, some shared out and some not: the threads that BLAS wakes for a product of its own wait for the
     next one on a busy core, and whoever shares out jobs meanwhile has that core only by half.
     """
-    if _pool.size == 1:
+    if _pool.size == 1 or getattr(_inside, "working", False):
         yield
         return
     user = object()
@@ -171,6 +177,7 @@ class _Pool:
 
         try:
             self._start(helpers)
+            _cores.keep_apart(self._helpers)
             waiting = self._waiting
             for _ in range(min(helpers, len(self._helpers))):
                 tickets.append(_Ticket(shared, done))
@@ -249,6 +256,49 @@ def _help(waiting: queue.SimpleQueue[Any]) -> None:
         del ticket  # or the last job's arrays would live on while this thread waits
 
 
+class _Cores:
+    """Keeps helpers off the core that their caller is on.
+
+    A thread that wakes up needs a core, and Linux looks for an idle one. But an idle core of a virtual machine goes back to the
+    host at once, and then does not count as idle; so a helper is often put on the core of its caller, and for milliseconds they
+    take turns, while the other core waits. (OpenMP's threads never leave their cores: they wait for work in a busy loop.)
+    """
+
+    def __init__(self) -> None:
+        self._current = _current_core() if hasattr(os, "sched_setaffinity") else None
+        self._avoided: tuple[int, list[threading.Thread]] | None = None  # the core, and the helpers that avoid it
+
+    def keep_apart(self, helpers: list[threading.Thread]) -> None:
+        """Let these helpers run anywhere but on the core of the calling thread, which is seldom another one than last time."""
+        if self._current is None:
+            return
+        core = self._current()
+        if self._avoided == (core, helpers):
+            return
+        try:
+            allowed = os.sched_getaffinity(0)
+            others = allowed - {core}
+            for helper in helpers:
+                if helper.native_id is not None:
+                    # with more threads than cores they have to share
+                    os.sched_setaffinity(helper.native_id, others if len(others) >= len(helpers) else allowed)
+        except ProcessLookupError:  # somebody else has just changed the number of threads
+            return
+        except OSError:  # the system does not let us
+            self._current = None
+        self._avoided = core, [*helpers]
+
+
+def _current_core() -> Callable[[], int] | None:
+    """A function that tells on which core it is called; None where the C library has none."""
+    try:
+        import ctypes
+
+        return cast("Callable[[], int]", ctypes.PyDLL(None).sched_getcpu)  # PyDLL: it keeps Python's lock
+    except (ImportError, OSError, AttributeError, TypeError):
+        return None
+
+
 class _Blas:
     """NumPy's BLAS, as far as its threads go; found by threadpoolctl when first needed."""
 
@@ -278,13 +328,13 @@ class _Blas:
             if not self._users:
                 self._before = [library.get_num_threads() for library in self.libraries()]
                 self._users.add(user)
-                self._set([1] * len(self._before))
+                self._set([1 if before > 1 else None for before in self._before])
             self._users.add(user)
 
     def release(self, user: Any) -> None:
         with self._lock:
             if self._users == {user}:
-                self._set(self._before)
+                self._set([before if before > 1 else None for before in self._before])
             self._users.discard(user)
 
     def set_default(self, threads: int) -> None:
@@ -295,9 +345,10 @@ class _Blas:
             else:
                 self._set(wanted)
 
-    def _set(self, numbers: list[int]) -> None:
+    def _set(self, numbers: Sequence[int | None]) -> None:
+        """None where there is nothing to change; each call of a library takes a microsecond."""
         for library, number in zip(self.libraries(), numbers, strict=True):
-            if library.get_num_threads() != number:
+            if number is not None:
                 library.set_num_threads(number)
 
 
@@ -333,6 +384,7 @@ def _begin_anew() -> None:
 
 
 _pool = _Pool(_default_size())
+_cores = _Cores()
 _blas = _Blas()
 atexit.register(_pool.stop)
 if hasattr(os, "register_at_fork"):

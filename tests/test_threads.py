@@ -429,6 +429,61 @@ def test_without_threadpoolctl(monkeypatch):
     threads._pool.stop()
 
 
+# ---- cores ----
+
+
+@pytest.fixture
+def core(monkeypatch):
+    """The core that callers are said to be on, one of several that this thread may use."""
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(allowed) < 2:
+        pytest.skip("a system that has several cores, and tells which")
+    monkeypatch.setattr(threads, "_cores", threads._Cores())
+    threads._cores._current = lambda: allowed[-1]
+    before = get_num_threads()
+    yield allowed[-1]
+    set_num_threads(before)
+
+
+def test_helpers_keep_off_the_core_of_their_caller(core):
+    allowed = os.sched_getaffinity(0)
+    set_num_threads(2)
+    for other in (core, min(allowed)):
+        threads._cores._current = lambda core=other: core
+        for_each(lambda job: None, range(2))
+        assert [os.sched_getaffinity(h.native_id) for h in threads._pool._helpers] == [allowed - {other}]
+    assert os.sched_getaffinity(0) == allowed  # the caller's own
+
+
+def test_with_more_threads_than_cores_helpers_go_anywhere(core):
+    allowed = os.sched_getaffinity(0)
+    set_num_threads(len(allowed) + 1)
+    for_each(lambda job: None, range(20))
+    assert {frozenset(os.sched_getaffinity(h.native_id)) for h in threads._pool._helpers} == {frozenset(allowed)}
+
+
+def test_where_the_system_does_not_let_us_choose_cores(core, monkeypatch):
+    asked = []
+
+    def refuse(thread, cores):
+        asked.append(thread)
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    set_num_threads(2)
+    done = []
+    for _ in range(3):
+        for_each(done.append, range(10))
+    assert sorted(done) == sorted([*range(10)] * 3)
+    assert len(asked) == 1
+
+
+def test_the_current_core_is_one_that_this_thread_may_use():
+    current = threads._current_core()
+    if current is not None:
+        assert current() in os.sched_getaffinity(0)
+
+
 # ---- BLAS ----
 
 

@@ -28,13 +28,16 @@ from minivision.functions.convolution import (
     conv_transpose2d,
     conv_transpose3d,
     definition,
+    direct,
     fft,
     im2col,
     matrix,
     shifted,
 )
+from minivision.functions.convolution import faces as convolution_faces
 from minivision.functions.convolution.choice import ALGORITHMS, Problem, algorithm_for, conv_algorithm
 from minivision.functions.convolution.geometry import Window, output_size
+from minivision.functions.convolution.products import boxes
 from minivision.functions.layout import channels_first, channels_last
 from tests.helpers import assert_close, layouts, to_device, to_numpy
 
@@ -98,6 +101,10 @@ CASES = [
     Case((2, 3, 10), (3, 1, 3), groups=3),
     Case((1, 2, 3, 4, 5), (3, 2, 2, 3, 1), stride=(1, 2, 1), padding=((1, 0), (1, 1), (0, 0))),
     Case((2, 1, 4, 3, 4), (2, 1, 3, 3, 3), padding=(1, 1)),
+    Case((2, 3, 8, 6), (4, 3, 2, 2), stride=2),  # windows that lie side by side
+    Case((1, 2, 4, 6, 8), (3, 2, 2, 3, 2), stride=(2, 3, 2)),
+    Case((2, 3, 12), (4, 3, 3), stride=3),
+    Case((2, 3, 8, 5), (4, 3, 2, 1), stride=(2, 1)),
 ]
 
 
@@ -149,7 +156,8 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(fft, "SCALES", (1.3,))
     monkeypatch.setattr(fft, "AT_ONCE", 1)
     monkeypatch.setattr(fft, "FEW_TILES", 3)
-    monkeypatch.setattr(im2col, "CPU_BLOCK", 30)
+    monkeypatch.setattr(im2col, "CPU_BLOCK", 60)
+    monkeypatch.setattr(im2col, "CPU_PIECE", 30)
     monkeypatch.setattr(im2col, "FEW_POSITIONS", 1)
     monkeypatch.setattr(im2col, "NOT_SHARED_OUT", 1)
 
@@ -160,6 +168,73 @@ def threads():
     before = minivision.threads.get_num_threads()
     yield minivision.threads.set_num_threads
     minivision.threads.set_num_threads(before)
+
+
+# ---- blocks ----
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 4])
+def test_boxes_hold_every_row_once(threads):
+    for images, rows, per_row, most in itertools.product((0, 1, 2, 3, 8), (1, 2, 5, 61), (1, 7), (1, 6, 40, 450, 10_000)):
+        seen = np.zeros((images, rows), int)
+        for block in boxes(images, rows, per_row, most, threads):
+            seen[block] += 1
+            assert seen[block].size * per_row <= max(most, per_row)
+        assert (seen == 1).all()
+
+
+def test_boxes_are_as_much_for_each_thread():
+    cases = ((1, 9999, 2), (3, 9999, 2), (4, 9999, 2), (3, 110, 4), (6, 100, 6), (8, 200, 4), (3, 25, 12))
+    for images, most, blocks in cases:
+        shares = boxes(images, 20, 5, most, threads=2)
+        assert len(shares) == blocks
+        rows = [sum((i.stop - i.start) * (r.stop - r.start) for i, r in shares[t::2]) for t in (0, 1)]
+        assert rows == [images * 10] * 2
+
+
+# ---- both gradients of a small convolution at once ----
+
+
+def test_small_gradients_are_computed_side_by_side(threads, monkeypatch):
+    """Each waits for the other to begin."""
+    threads(2)
+    monkeypatch.setattr(convolution_faces, "TOO_LITTLE", 0)
+    barrier = threading.Barrier(2, timeout=20)
+    for face in ("correlate_transposed", "correlate_kernel"):
+        original = getattr(direct, face)
+        monkeypatch.setattr(direct, face, lambda *a, original=original: (barrier.wait(), original(*a))[1])
+    x, w = (Tensor(np.ones(s), requires_grad=True) for s in ((1, 2, 5, 5), (3, 2, 3, 3)))
+    conv2d(x, w).sum().backward()
+    assert_close(x.grad[0, 0, 2], [3, 6, 9, 6, 3] * np.array(3))
+    assert_close(w.grad, np.full((3, 2, 3, 3), 9.0))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("side_by_side", [0, 1e12])
+def test_gradients_side_by_side_or_not(side_by_side, number, threads, monkeypatch):
+    threads(number)
+    monkeypatch.setattr(convolution_faces, "TOO_LITTLE", 0)
+    monkeypatch.setattr(convolution_faces, "SIDE_BY_SIDE", side_by_side)
+    for case in CASES:
+        if case.window.algorithm is None and len(case.x) == 4 and case.x[0] and all(a == b for a, b in case.window.padding):
+            values, dy = case.arrays()[:2], case.arrays()[2]
+            x, w = (Tensor(v, requires_grad=True) for v in values)
+            padding = tuple(a for a, _ in case.window.padding)
+            conv2d(x, w, None, case.window.stride, padding, case.window.dilation, case.window.groups).backward(Tensor(dy))
+            for actual, wanted in zip((x.grad, w.grad), expected(case)[1:], strict=True):
+                assert_close(actual, wanted, rtol=EXACT, atol=EXACT)
+
+
+def test_an_error_in_one_gradient_is_raised(threads, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("not today")
+
+    threads(2)
+    monkeypatch.setattr(convolution_faces, "TOO_LITTLE", 0)
+    monkeypatch.setattr(direct, "correlate_kernel", fail)
+    x, w = (Tensor(np.ones(s), requires_grad=True) for s in ((1, 2, 5, 5), (3, 2, 3, 3)))
+    with pytest.raises(RuntimeError, match="not today"):
+        conv2d(x, w).sum().backward()
 
 
 # ---- every algorithm is the definition ----

@@ -83,7 +83,8 @@ def test_many_blocks_give_the_same(rng, device, monkeypatch):
     results = []
     for elements in (1, 50, 400, 1 << 20):
         monkeypatch.setattr(im2col, "CPU_BLOCK", elements)
-        monkeypatch.setattr(im2col, "GPU_BLOCK", elements)
+        monkeypatch.setattr(im2col, "CPU_PIECE", elements)
+        monkeypatch.setattr(im2col, "GPU_PIECE", elements)
         monkeypatch.setattr(im2col, "FEW_POSITIONS", 1)
         monkeypatch.setattr(im2col, "NOT_SHARED_OUT", 1)
         a, b = tensor(x, device, requires_grad=True), tensor(w, device, requires_grad=True)
@@ -323,10 +324,10 @@ def test_unwanted_gradients_cost_nothing(rng, device, monkeypatch):
 def test_backward_never_loops_over_positions(rng, device, monkeypatch):
     """Python iterations go over phases and blocks: at 40x40 no more than at 8x8."""
     counts = {}
-    original = im2col.WindowMatrix.columns
+    original = im2col.WindowMatrix._gathered
     for n in (8, 40):
         calls = []
-        monkeypatch.setattr(im2col.WindowMatrix, "columns", lambda *a, calls=calls: calls.append(1) or original(*a))
+        monkeypatch.setattr(im2col.WindowMatrix, "_gathered", lambda *a, calls=calls: calls.append(1) or original(*a))
         x, w = tensor(rng.standard_normal((1, 2, n, n)), device, requires_grad=True), tensor(np.ones((2, 2, 3, 3)), device)
         conv2d(x, w, stride=2, padding=1).sum().backward()
         counts[n] = len(calls)

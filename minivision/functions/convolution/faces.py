@@ -19,10 +19,14 @@ import numpy as np
 from minivision.backend import Array, xp_of
 from minivision.functions.convolution.choice import Problem, algorithm_for
 from minivision.functions.convolution.geometry import Window, output_size, span
+from minivision.threads import for_each, get_num_threads, one_blas_thread
 
-Finish = Callable[
-    [Array], Any
-]  # what is still to be done, in place, to each finished block of y, while it is in the cache: (..., F)
+Face = Callable[[], Array]  # one of them, with all that it needs
+# What is still to be done, in place, to each finished block of y, while it is in the cache: (..., F)
+Finish = Callable[[Array], Any]
+
+TOO_LITTLE = 100_000  # nanoseconds, for another thread to be woken up for
+SIDE_BY_SIDE = 3_000_000  # nanoseconds of a face on one core; from here on two threads share out each of them
 
 
 def correlate(x: Array, w: Array, window: Window, op: str = "convolution", finish: Finish | None = None) -> Array:
@@ -32,14 +36,16 @@ def correlate(x: Array, w: Array, window: Window, op: str = "convolution", finis
     """
     out = output_size(op, x.shape[2:], w.shape[2:], window)
     problem = Problem.of(x.shape[0], x.shape[2:], out, w, window)
-    return algorithm_for("correlate", problem).correlate(x, w, window, out, finish)
+    with one_blas_thread():
+        return algorithm_for("correlate", problem).correlate(x, w, window, out, finish)
 
 
 def correlate_transposed(dy: Array, w: Array, size: Sequence[int], window: Window) -> Array:
     """dy (N, F, *out), w (F, C/groups, *kernel) -> dx (N, C, *size), for the input size that the convolution was given."""
     _need_positions(dy, size, w.shape[2:], window)
     problem = Problem.of(dy.shape[0], size, dy.shape[2:], w, window)
-    return algorithm_for("correlate_transposed", problem).correlate_transposed(dy, w, size, window)
+    with one_blas_thread():
+        return algorithm_for("correlate_transposed", problem).correlate_transposed(dy, w, size, window)
 
 
 def correlate_kernel(x: Array, dy: Array, kernel: Sequence[int], window: Window) -> Array:
@@ -48,7 +54,8 @@ def correlate_kernel(x: Array, dy: Array, kernel: Sequence[int], window: Window)
     problem = Problem(
         x.shape[0], x.shape[1], dy.shape[1], x.shape[2:], dy.shape[2:], tuple(kernel), window, x.dtype, type(x) is np.ndarray
     )
-    return algorithm_for("correlate_kernel", problem).correlate_kernel(x, dy, kernel, window)
+    with one_blas_thread():
+        return algorithm_for("correlate_kernel", problem).correlate_kernel(x, dy, kernel, window)
 
 
 def _need_positions(dy: Array, size: Sequence[int], kernel: Sequence[int], window: Window) -> None:
@@ -58,6 +65,28 @@ def _need_positions(dy: Array, size: Sequence[int], kernel: Sequence[int], windo
             f"convolution: the gradient (N, F, *out) = {dy.shape} and the input's size {tuple(size)} do not fit: with a "
             f"kernel of {tuple(kernel)} such an input has {out} positions"
         )
+
+
+def side_by_side(first: Face | None, second: Face | None, positions: int, w: Array) -> list[Array | None]:
+    """The results of two faces that do not need each other's, for a window at so many positions; None for one that is None.
+
+    Where there is little to do, each is left to one thread: to wake another thread up and to wait for it takes as long as a small
+    product, and so it is done once, not twice. Else each is shared out over all threads, which then end at the same time.
+    """
+    found: list[Array | None] = [None, None]
+    faces = [(place, face) for place, face in enumerate((first, second)) if face is not None]
+
+    def compute(job: tuple[int, Face]) -> None:
+        place, face = job
+        found[place] = face()
+
+    on_one_core = positions * w.size * (0.022 + 0.1 / w.shape[0])  # nanoseconds for each face: products, and windows to copy
+    if type(w) is np.ndarray and TOO_LITTLE < on_one_core < SIDE_BY_SIDE * 4 / get_num_threads() ** 2:
+        for_each(compute, faces[::-1])  # the caller begins first, and the gradient to the weight takes longer
+    else:
+        for job in faces:
+            compute(job)
+    return found
 
 
 def window_rows(x: Array, kernel: Sequence[int], window: Window, out: Sequence[int]) -> Array:

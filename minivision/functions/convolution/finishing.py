@@ -10,6 +10,7 @@ import numpy as np
 
 from minivision.backend import Array, xp_of
 from minivision.functions.channel_blocks import ROW, short_buffer
+from minivision.functions.layout import joined
 
 
 class Finishing:
@@ -20,17 +21,24 @@ class Finishing:
         self._wide: tuple[int, Finishing] | None = None
 
     def __call__(self, block: Array) -> None:
+        # NumPy's loops over a few channels are short: several positions side by side make one longer row
         channels = block.shape[-1]
-        if type(block) is not np.ndarray or not block.flags.c_contiguous or 2 * channels > ROW or block.size < 4 * ROW:
+        if type(block) is not np.ndarray or 2 * channels > ROW or block.size < 4 * ROW:
             self._apply(block)
             return
-        # NumPy's loops over a few channels are short: several positions side by side make one longer row
-        times = ROW // channels
-        wide = self._repeated(times)
-        rows = block.reshape(-1, channels)
-        whole = len(rows) // times * times
-        wide._apply(rows[:whole].reshape(-1, times * channels))
-        self._apply(rows[whole:])
+        line = joined(block, block.ndim - 2, block.ndim - 1)  # (..., W F)
+        if line is not None and 2 * line.shape[-1] > ROW:
+            positions = block.shape[-2]
+            times = next(n for n in range(-(-ROW // (2 * channels)), positions + 1) if positions % n == 0)
+            self._repeated(times)._apply(line.reshape(*line.shape[:-1], -1, times * channels))
+        elif block.flags.c_contiguous:
+            times = ROW // channels
+            rows = block.reshape(-1, channels)
+            whole = len(rows) // times * times
+            self._repeated(times)._apply(rows[:whole].reshape(-1, times * channels))
+            self._apply(rows[whole:])
+        else:
+            self._apply(block)
 
     def _apply(self, block: Array) -> None:
         xp = xp_of(block)

@@ -2,9 +2,9 @@
 
     y[o, f] = sum_q columns[o, q] w[f, q]        q counts the kernel positions and channels of a window
 
-(Chellapilla, Puri & Simard 2006.) A 3x3 window matrix holds every input value nine times, so it is never made as a whole: a block
-of output rows at a time is copied into a workspace that stays in a core's cache, and multiplied at once. Blocks are shared out
-over threads.
+(Chellapilla, Puri & Simard 2006.) A 3x3 window matrix holds every input value nine times, so it is never made as a whole. Each
+thread takes a block of output rows, pads what they see, and goes on in pieces: the windows of some rows are copied into a
+workspace that stays in the cache, and multiplied at once; the next piece uses the same workspace.
 
 A window is gathered in one of two orders, whichever copies the longer runs of memory:
 
@@ -16,10 +16,12 @@ BLAS multiplies a matrix just as well when it lies transposed, so both give chan
 
 The gradient to x is a convolution of dy with the flipped kernel. With a stride s it falls into s x s of them, one for every phase
 of x: positions that are equal modulo s meet the same kernel positions, every s-th. Nothing is multiplied by inserted zeros.
+Two other ways to it begin with products of each dy and the kernels: `_mosaic`, where these do not overlap, and `_stamped`.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -31,15 +33,16 @@ from minivision.backend import Array, xp_of
 from minivision.functions.convolution.choice import Problem
 from minivision.functions.convolution.faces import Finish, tap_slices
 from minivision.functions.convolution.geometry import Window, span
-from minivision.functions.convolution.products import AT_ONCE, pieces
+from minivision.functions.convolution.products import AT_ONCE, boxes, pieces
 from minivision.functions.layout import channels_first, channels_last, copy_across, joined, lies_in_planes
 from minivision.memory import empty, scratch
 from minivision.threads import for_each, get_num_threads, spans
 
-CPU_BLOCK = 1 << 20  # elements at a time of the window matrix and what it is multiplied to: 4 MB of float32
-GPU_BLOCK = 1 << 26
-FEW_POSITIONS = 384  # a block has at least so many rows where there is much weight, which BLAS has to arrange for each block
-NOT_SHARED_OUT = 1 << 16  # elements of a window matrix that is done before a second thread has woken up
+CPU_BLOCK = 1 << 19  # elements at a time of input and output: 2 MB of float32
+CPU_PIECE = 1 << 19  # elements at a time of the window matrix and what it is multiplied to
+GPU_PIECE = 1 << 26
+FEW_POSITIONS = 384  # a piece has at least so many rows where there is much weight, which BLAS has to arrange for each piece
+NOT_SHARED_OUT = 400_000  # nanoseconds on one core: with less to do, threads spend their time on waiting for each other
 MOST_STAMPED = 1024  # columns of the weight, at a time
 MANY_FILTERS = 256  # from here on BLAS is as quick at a product whose long side is the other one
 FEWEST_ROWS = 32  # that are worth a product of their own
@@ -60,6 +63,10 @@ def correlate(x: Array, w: Array, window: Window, out: Sequence[int], finish: Fi
 
 def correlate_transposed(dy: Array, w: Array, size: Sequence[int], window: Window) -> Array:
     """dy (N, F, *out), w (F, C/groups, *kernel) -> dx (N, C, *size)."""
+    if _stamps_lie_apart(dy, w, size, window):
+        return _mosaic(dy, w, size)
+    if _stamps_lie_apart(dy, w, size, window):
+        return _mosaic(dy, w, size)
     if _stamps_pay(dy, w, window):
         return _stamped(dy, w, size, window)
     xp = xp_of(dy, w)
@@ -74,6 +81,40 @@ def correlate_transposed(dy: Array, w: Array, size: Sequence[int], window: Windo
         kernel = swapped[(slice(None), slice(None), *(p.taps for p in phases))]
         shifts = tuple((p.before, 0) for p in phases)
         _correlate_into(part, dy, kernel, Window((1,) * len(size), shifts, tuple(p.dilation for p in phases), window.groups))
+    return channels_first(dx)
+
+
+def _stamps_lie_apart(dy: Array, w: Array, size: Sequence[int], window: Window) -> bool:
+    """Whether each dx comes from one dy, since the stride is the kernel's length; and whether BLAS is quick at `_mosaic`."""
+    kernel, out = w.shape[2:], dy.shape[2:]
+    apart = window.stride == kernel and set(window.dilation) == {1} and not any(map(any, window.padding))
+    whole = all(n == o * k for n, o, k in zip(size, out, kernel, strict=True))
+    few = out[-1] * w.shape[0] * w.shape[1] * kernel[-1] <= AT_ONCE
+    return apart and whole and few and window.groups == 1 and math.prod(kernel) > 1
+
+
+def _mosaic(dy: Array, w: Array, size: Sequence[int]) -> Array:
+    """`correlate_transposed` where stamps lie side by side: matrix products that are written to their places at once.
+
+    With a kernel of k x l, dx[n, k i + u, l j + v, c] is the sum over f of dy[n,f,i,j] w[f,c,u,v]. In channels-last memory dx is,
+    for each n, i and u, a matrix with a row for each j and a column for each v and c: (j, f) times (f, v c).
+    """
+    xp, filters = xp_of(dy, w), w.shape[0]
+    (*outer, length), (*taps, last) = dy.shape[2:], w.shape[2:]
+    dx = empty((dy.shape[0], *size, w.shape[1]), xp.result_type(dy, w), xp)
+    # all but the last spatial axis become two: one of positions, one of taps
+    products = dx.reshape(len(dx), *itertools.chain(*zip(outer, taps, strict=True)), length, last * w.shape[1])
+    rows = channels_last(dy)[(slice(None), *(slice(None), None) * len(outer))]
+    by_tap = w.transpose(*range(2, w.ndim - 1), 0, w.ndim - 1, 1)  # (*taps, F, l, C)
+    weights = by_tap.reshape(*itertools.chain(*((1, k) for k in taps)), filters, -1)
+
+    def multiply(block: tuple[slice, slice]) -> None:
+        # (N, o, 1, ..., length, F) @ (1, k, ..., F, l C) -> (N, o, k, ..., length, l C)
+        xp.matmul(rows[block], weights, out=products[block])
+
+    multiplications = dy.size * w.size // filters
+    threads = get_num_threads() if xp is np and multiplications > 10 * AT_ONCE else 1
+    _share_out(multiply, boxes(len(dy), dy.shape[2], 1, len(dy) * dy.shape[2], threads), xp is np)
     return channels_first(dx)
 
 
@@ -102,7 +143,7 @@ def _stamped(dy: Array, w: Array, size: Sequence[int], window: Window) -> Array:
     ]
     kept = tuple(slice(before, before + n) for n, (before, _) in zip(size, window.padding, strict=True))
     taps = list(itertools.product(*map(range, kernel)))
-    block = CPU_BLOCK if xp is np else GPU_BLOCK
+    block = CPU_PIECE if xp is np else GPU_PIECE
     rows = max(1, min(out[0], block // (len(taps) * math.prod(out[1:]))))
     together = max(1, min(channels, block // (len(taps) * rows * math.prod(out[1:])), MOST_STAMPED // len(taps)))
 
@@ -136,7 +177,7 @@ def correlate_kernel(x: Array, dy: Array, kernel: Sequence[int], window: Window)
     upstream = channels_last(dy)
     if matrix.is_small_beside_the_weight:
         dw = empty((filters, matrix.width), dtype, xp)
-        columns, part = matrix.columns((slice(None),)), _as_matrix(upstream)
+        columns, part = matrix.whole(), _as_matrix(upstream)
 
         def multiply(f: slice) -> None:
             # (F, positions) @ (positions, K C) -> (F, K C), some F at a time
@@ -147,24 +188,23 @@ def correlate_kernel(x: Array, dy: Array, kernel: Sequence[int], window: Window)
     blocks = matrix.blocks()
     # Each share of the blocks has a sum of its own, and the sums are added at the end. A sum (K C/g, F) is what BLAS is quick
     # at; with many filters it is as quick at the order of the weights, which then need not be turned around.
-    shares = spans(len(blocks), len(blocks)) if matrix.on_cpu else [slice(0, len(blocks))]
+    shares = min(get_num_threads(), len(blocks)) if matrix.on_cpu else 1
     upright = filters >= MANY_FILTERS
-    sums = xp.zeros((len(shares), *((filters, matrix.width) if upright else (matrix.width, filters))), dtype)
+    sums = xp.zeros((shares, *((filters, matrix.width) if upright else (matrix.width, filters))), dtype)
 
     def add_up(share: int) -> None:
-        for block in blocks[shares[share]]:
-            part = _as_matrix(upstream[block])  # (positions, F)
+        for block in blocks[share::shares]:
+            part = _in_rows(upstream[block])  # (N, *out, F)
             for group, (_, f) in enumerate(matrix.groups()):
-                columns, dy_part = matrix.columns(block, group), part[:, f]
-                if upright:
-                    # (F/g, positions) @ (positions, K C/g) -> (F/g, K C/g)
-                    sums[share, f] += xp.matmul(dy_part.T, columns, out=_workspace("product", sums[share, f].shape, dtype, xp))
-                else:
-                    # (K C/g, positions) @ (positions, F/g) -> (K C/g, F/g)
-                    _add_product(sums[share, :, f], columns.T, dy_part)
+                for some, columns in matrix.pieces(block, group):
+                    rows = part[some].reshape(*columns.shape[:2], -1)[..., f]
+                    if upright:
+                        _add_upright_products(sums[share, f], columns, rows)
+                    else:
+                        _add_products(sums[share, :, f], columns, rows)
 
-    _share_out(add_up, range(len(shares)), matrix.on_cpu)
-    total = sums.sum(axis=0) if len(shares) != 1 else sums[0]
+    _share_out(add_up, range(shares), matrix.on_cpu)
+    total = sums.sum(axis=0) if shares != 1 else sums[0]
     return matrix.as_kernel(total if upright else total.T)
 
 
@@ -177,7 +217,7 @@ def _correlate_into(y: Array, x: Array, w: Array, window: Window, finish: Finish
     whole = window.groups == 1 and y.flags.c_contiguous  # products can be written to their place
 
     if whole and matrix.is_small_beside_the_weight:
-        columns, product = matrix.columns((slice(None),)), y.reshape(-1, y.shape[-1])
+        columns, product = matrix.whole(), y.reshape(-1, y.shape[-1])
 
         def multiply(f: slice) -> None:
             # (positions, K C) @ (K C, F) -> (positions, F), some F at a time
@@ -188,17 +228,18 @@ def _correlate_into(y: Array, x: Array, w: Array, window: Window, finish: Finish
             finish(y)
         return
 
-    def fill(block: tuple[slice, ...]) -> None:
+    def fill(block: tuple[slice, slice]) -> None:
         target = y[block]
         for group, (_, f) in enumerate(matrix.groups()):
-            # (positions, K C/g) @ (K C/g, F/g) -> (positions, F/g)
-            columns = matrix.columns(block, group)
-            if whole:
-                _multiply(columns, weights, target.reshape(-1, y.shape[-1]))
-            else:
-                product = _workspace("product", (columns.shape[0], f.stop - f.start), y.dtype, matrix.xp)
-                _multiply(columns, weights[:, f], product)
-                target[..., f] = product.reshape(*target.shape[:-1], -1)
+            for some, columns in matrix.pieces(block, group):
+                # for each image: (positions, K C/g) @ (K C/g, F/g) -> (positions, F/g)
+                rows = target[some]
+                if whole:
+                    _multiply(columns, weights, rows.reshape(len(rows), -1, y.shape[-1]))
+                else:
+                    product = _workspace("product", (*columns.shape[:2], f.stop - f.start), y.dtype, matrix.xp)
+                    _multiply(columns, weights[:, f], product)
+                    rows[..., f] = product.reshape(*rows.shape[:-1], -1)
         if finish is not None:
             finish(target)
 
@@ -221,37 +262,43 @@ class WindowMatrix:
         self.in_planes = self.channels <= FEW_CHANNELS or (
             all(s == 1 for s in window.stride) and (lies_in_planes(x) or self.is_small_beside_the_weight)
         )
+        fewest = FEW_POSITIONS if self.width * self.filters > CPU_PIECE else 1
+        self.at_once = max((CPU_PIECE if self.on_cpu else GPU_PIECE) // (self.width + self.filters), fewest)
         # of the axes (F, C/g, *kernel) of a weight, the order in which it meets the columns
         taps = range(2, x.ndim)
         self.order = (0, 1, *taps) if self.in_planes else (0, *taps, 1)
 
-    def blocks(self) -> list[tuple[slice, ...]]:
-        """Slices of (N, first spatial axis) that cut the rows of the matrix into blocks of bounded size."""
+    def blocks(self) -> list[tuple[slice, slice]]:
+        """Slices of (N, first spatial axis) that cut the rows of the matrix into blocks, each the work of one thread."""
         images, height, per_row = self.x.shape[0], self.out[0], math.prod(self.out[1:])
-        if not images:
-            return []
-        fewest = FEW_POSITIONS if self.width * self.filters > CPU_BLOCK else 1
-        positions = max((CPU_BLOCK if self.on_cpu else GPU_BLOCK) // (self.width + self.filters), fewest)
-        threads = get_num_threads() if self.on_cpu and images * height * per_row * self.width >= NOT_SHARED_OUT else 1
-        if positions >= height * per_row:
-            images_at_once = min(positions // (height * per_row), -(-images // threads))
-            if images >= threads:
-                return [(part,) for part in pieces(images, images_at_once)]
-        # a multiple of the number of threads, so that each has as much to do
-        parts = -(-height // max(1, positions // per_row))
-        while parts < height and images * parts % threads:
-            parts += 1
-        return [(slice(n, n + 1), rows) for n in range(images) for rows in pieces(height, -(-height // parts))]
+        positions = max(CPU_BLOCK // (self.channels + self.filters), self.at_once)
+        nanoseconds = images * height * per_row * self.width * (0.1 + 0.022 * self.filters / self.window.groups)
+        threads = get_num_threads() if self.on_cpu and nanoseconds > NOT_SHARED_OUT else 1
+        return boxes(images, height, per_row, positions, threads)
 
     def groups(self) -> Iterator[tuple[slice, slice]]:
         """For each group, its slice of the input channels and its slice of the output channels."""
         c, f = self.channels, self.filters // self.window.groups
         return ((slice(g * c, (g + 1) * c), slice(g * f, (g + 1) * f)) for g in range(self.window.groups))
 
-    def columns(self, block: tuple[slice, ...], group: int = 0) -> Array:
-        """The rows of one block, (positions, K C/g): in a workspace, or the memory of x itself for 1x1 kernels."""
+    def whole(self) -> Array:
+        """The matrix of all windows, (N *out, K C), of one group."""
+        return self._gathered(self._windows((slice(None), slice(0, self.out[0])))).reshape(-1, self.width)
+
+    def pieces(self, block: tuple[slice, slice], group: int = 0) -> Iterator[tuple[tuple[slice, slice], Array]]:
+        """The rows of one block, some at a time: their place in the block, and for each image (positions, K C/g).
+
+        They lie in a workspace, the same for each piece, or for 1x1 kernels in x itself.
+        """
+        windows = self._windows(block, group)
+        images, rows, *others = windows.shape[: len(self.out) + 1]
+        for some in boxes(images, rows, math.prod(others), self.at_once, threads=1):
+            yield some, self._gathered(windows[some])
+
+    def _windows(self, block: tuple[slice, slice], group: int = 0) -> Array:
+        """The windows of one block as a view, (N, *out, *kernel, C/g), or (N, *out, C/g, *kernel) in planes."""
         x = self.x[block[0], group * self.channels : (group + 1) * self.channels]
-        places = [*block[1:], *(slice(0, n) for n in self.out[len(block) - 1 :])]
+        places = [block[1], *(slice(0, n) for n in self.out[1:])]
         out = [place.stop - place.start for place in places]
         starts = [p.start * s - before for p, s, (before, _) in zip(places, self.window.stride, self.window.padding, strict=True)]
         reach = [
@@ -260,19 +307,17 @@ class WindowMatrix:
         ]
         if self.in_planes:
             strip = _region(x.swapaxes(0, 1), 2, starts, reach)  # (C, N, *reach)
-            columns = joined(strip, 1, strip.ndim - 1) if self.pointwise else None
-            if columns is None:
-                c, n, *steps = strip.strides
-                shape = (strip.shape[0], *self.kernel, strip.shape[1], *out)
-                columns = self._copied(strip, shape, (c, *self._taps(steps), n, *self._moves(steps)))
-            return columns.reshape(self.width, -1).T
-        strip = _region(channels_last(x), 1, starts, reach)  # (N, *reach, C)
-        columns = joined(strip, 0, strip.ndim - 2) if self.pointwise else None
-        if columns is None:
+            c, n, *steps = strip.strides
+            shape = (strip.shape[1], *out, strip.shape[0], *self.kernel)
+            strides = (n, *self._moves(steps), c, *self._taps(steps))
+        else:
+            strip = _region(channels_last(x), 1, starts, reach)  # (N, *reach, C)
             n, *steps, c = strip.strides
             shape = (strip.shape[0], *out, *self.kernel, strip.shape[-1])
-            columns = self._copied(strip, shape, (n, *self._moves(steps), *self._taps(steps), c))
-        return columns.reshape(-1, self.width)
+            strides = (n, *self._moves(steps), *self._taps(steps), c)
+        if self.on_cpu and strip.flags.c_contiguous:
+            return np.ndarray(shape, strip.dtype, strip, 0, strides)  # what as_strided does, in a tenth of the time
+        return self.xp.lib.stride_tricks.as_strided(strip, shape, strides)
 
     def _taps(self, steps: Sequence[int]) -> list[int]:
         return [step * d for step, d in zip(steps, self.window.dilation, strict=True)]
@@ -280,15 +325,20 @@ class WindowMatrix:
     def _moves(self, steps: Sequence[int]) -> list[int]:
         return [step * s for step, s in zip(steps, self.window.stride, strict=True)]
 
-    def _copied(self, strip: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
-        """The windows of a strip, overlapping views until here, in memory of their own."""
-        if self.on_cpu and strip.flags.c_contiguous:
-            windows = np.ndarray(shape, strip.dtype, strip, 0, strides)  # what as_strided does, in a tenth of the time
-        else:
-            windows = self.xp.lib.stride_tricks.as_strided(strip, shape, strides)
-        columns = _workspace("columns", shape, strip.dtype, self.xp)
+    def _gathered(self, windows: Array) -> Array:
+        """Windows, overlapping views until here, as (N, positions, K C/g) in memory of their own."""
+        images, axes = windows.shape[0], len(self.kernel) + 1
+        if self.pointwise:
+            lines = joined(windows, 1, axes - 1)
+            if lines is not None:  # they do not overlap, and lie in memory as they should
+                return lines.reshape(images, -1, self.width)
+        if self.in_planes:
+            windows = windows.transpose(*range(axes, 2 * axes), *range(axes))
+        columns = _workspace("columns", windows.shape, windows.dtype, self.xp)
         columns[...] = windows
-        return columns
+        if self.in_planes:
+            return columns.reshape(self.width, images, -1).transpose(1, 2, 0)
+        return columns.reshape(images, -1, self.width)
 
     def of_kernel(self, w: Array) -> Array:
         """w (F, C/g, *kernel) -> (F, K C/g), in the order of the columns."""
@@ -351,10 +401,9 @@ def _region(x: Array, first_axis: int, starts: Sequence[int], lengths: Sequence[
         return part
     shape = (*x.shape[:first_axis], *lengths, *x.shape[first_axis + len(lengths) :])
     strip = _workspace("strip", shape, x.dtype, xp_of(x))
+    if not covered:
+        strip[...] = 0  # as a whole: to write its edges alone takes longer, with a call for each
     target = [slice(a - start, max(a, b) - start) for (a, b), start in zip(inside, starts, strict=True)]
-    for axis, (t, length) in enumerate(zip(target, lengths, strict=True)):
-        for outside in (slice(0, max(t.start, 0)), slice(max(t.stop, 0), length)):
-            strip[(*ahead, *(slice(None),) * axis, outside)] = 0
     if part.size:
         copy_across(strip[(*ahead, *target)], part)
     return strip
@@ -363,40 +412,72 @@ def _region(x: Array, first_axis: int, starts: Sequence[int], lengths: Sequence[
 def _as_matrix(x: Array) -> Array:
     """(N, *out, F) -> (positions, F): a view of channels-last memory, and of the planes of one image; else in a workspace."""
     matrix = joined(x, 0, x.ndim - 2)
-    if matrix is None:
-        copy = _workspace("upstream", x.shape, x.dtype, xp_of(x))
-        copy_across(copy, x)
-        matrix = copy.reshape(-1, x.shape[-1])
-    return matrix
+    return _copied(x).reshape(-1, x.shape[-1]) if matrix is None else matrix
+
+
+def _in_rows(x: Array) -> Array:
+    """x (N, *out, F) itself if in each image the positions lie in memory as one axis, as in channels-last memory; else a copy."""
+    return _copied(x) if joined(x, 1, x.ndim - 2) is None else x
+
+
+def _copied(x: Array) -> Array:
+    copy = _workspace("upstream", x.shape, x.dtype, xp_of(x))
+    copy_across(copy, x)
+    return copy
+
+
+def _merged(*stacks: Array) -> Sequence[Array]:
+    """Stacks of matrices (N, positions, k) as stacks of only one (1, N positions, k), if all of them lie so in memory."""
+    merged = [stack for stack in (joined(stack, 0, 1) for stack in stacks) if stack is not None]
+    return [stack[None] for stack in merged] if len(merged) == len(stacks) else stacks
 
 
 def _multiply(a: Array, b: Array, result: Array) -> None:
-    """result = a @ b, some rows of a at a time."""
-    rows = _at_once(a, len(a), b.size)
-    whole = len(a) // rows * rows
-    # (n, rows, k) @ (k, j) -> (n, rows, j)
-    xp_of(a).matmul(a[:whole].reshape(-1, rows, len(b)), b, out=result[:whole].reshape(-1, rows, b.shape[1]))
-    if whole < len(a):
-        xp_of(a).matmul(a[whole:], b, out=result[whole:])
+    """result = a @ b for stacks a (N, positions, k) and result (N, positions, j), some positions at a time."""
+    a, result = _merged(a, result)
+    rows = _at_once(a, a.shape[1], b.size)
+    whole = a.shape[1] // rows * rows
+    # (N, n, rows, k) @ (k, j) -> (N, n, rows, j)
+    shape = (len(a), -1, rows)
+    xp_of(a).matmul(a[:, :whole].reshape(*shape, len(b)), b, out=result[:, :whole].reshape(*shape, b.shape[1]))
+    if whole < a.shape[1]:
+        xp_of(a).matmul(a[:, whole:], b, out=result[:, whole:])
 
 
-def _add_product(total: Array, a: Array, b: Array) -> None:
-    """total += a @ b, some rows of b at a time."""
-    rows = _at_once(a, len(b), total.size)
-    whole = len(b) // rows * rows
-    # (n, i, rows) @ (n, rows, j) -> (n, i, j)
-    left = a[:, :whole].reshape(len(a), -1, rows).swapaxes(0, 1)
-    products = _workspace("products", (len(left), *total.shape), total.dtype, xp_of(a))
-    xp_of(a).matmul(left, b[:whole].reshape(-1, rows, b.shape[1]), out=products)
-    total += products[0] if len(products) == 1 else products.sum(axis=0)
-    if whole < len(b):
-        total += a[:, whole:] @ b[whole:]
+def _add_products(total: Array, a: Array, b: Array) -> None:
+    """total (i, j) += a^T @ b, summed over stacks a (N, positions, i) and b (N, positions, j), some positions at a time."""
+    a, b = _merged(a, b)
+    rows = _at_once(a, a.shape[1], total.size)
+    whole = a.shape[1] // rows * rows
+    # (N, n, i, rows) @ (N, n, rows, j) -> (N, n, i, j)
+    left = a[:, :whole].reshape(len(a), -1, rows, a.shape[2]).swapaxes(2, 3)
+    products = _workspace("products", (*left.shape[:2], *total.shape), total.dtype, xp_of(a))
+    xp_of(a).matmul(left, b[:, :whole].reshape(len(b), -1, rows, b.shape[2]), out=products)
+    total += products[0, 0] if len(products) == products.shape[1] == 1 else products.sum(axis=(0, 1))
+    if whole < a.shape[1]:
+        rest = a[:, whole:].swapaxes(1, 2) @ b[:, whole:]
+        total += rest[0] if len(rest) == 1 else rest.sum(axis=0)
+
+
+def _add_upright_products(total: Array, a: Array, b: Array) -> None:
+    """total (j, i) += b^T @ a, summed over stacks a (N, positions, i) and b (N, positions, j)."""
+    product = _workspace("product", total.shape, total.dtype, xp_of(a))
+    for rows, others in zip(*_merged(a, b), strict=True):
+        total += xp_of(a).matmul(others.T, rows, out=product)
 
 
 def _at_once(a: Array, positions: int, others: int) -> int:
     """How many positions make a product that BLAS begins at once; all, where these would be few, and on the GPU."""
     rows = AT_ONCE // max(others, 1)
-    return positions if rows < FEWEST_ROWS or type(a) is not np.ndarray else min(rows, positions)
+    return positions if rows < FEWEST_ROWS or type(a) is not np.ndarray else _without_rest(positions, rows)
+
+
+@functools.lru_cache(maxsize=1 << 10)
+def _without_rest(length: int, most: int) -> int:
+    """The largest step up to `most` that divides the length, if it is more than half of `most`; else `most`."""
+    if length <= most:
+        return length
+    return next((step for step in range(most, most // 2, -1) if length % step == 0), most)
 
 
 def _share_out(work: Callable[[Any], None], jobs: Sequence[Any], on_cpu: bool) -> None:

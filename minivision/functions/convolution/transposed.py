@@ -7,7 +7,8 @@ from typing import Any
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array
 from minivision.functions.convolution.direct import Shape, checked_inputs, way_out
-from minivision.functions.convolution.faces import correlate, correlate_kernel, correlate_transposed
+from minivision.functions.convolution.faces import correlate, correlate_kernel, correlate_transposed, side_by_side
+from minivision.functions.convolution.finishing import Finishing
 from minivision.functions.convolution.geometry import (
     AXES,
     Window,
@@ -16,7 +17,7 @@ from minivision.functions.convolution.geometry import (
     sliding_window,
     transposed_output_size,
 )
-from minivision.functions.layout import channel_sums
+from minivision.functions.layout import channel_sums, channels_last
 from minivision.functions.operands import integer
 
 
@@ -38,16 +39,22 @@ class TransposedConvolution(Function):
         self.check_channels(x.shape, w.shape, None if b is None else b.shape)
         self.window, self.size = self.geometry(x.shape, w.shape)
         self.x = x if self.needs_input_grad[1] else None
-        self.w, self.has_bias = w, b is not None
+        self.w, self.has_bias, self.positions = w, b is not None, x.size // x.shape[1]
         y = correlate_transposed(x, w, self.size, self.window)
-        if b is not None:
+        if b is not None and channels_last(y).flags.c_contiguous:
+            Finishing(b)(channels_last(y))
+        elif b is not None:
             y += b.reshape(-1, *(1,) * len(self.size))
         return y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         need_x, need_w, need_b = self.needs_input_grad[0], self.needs_input_grad[1], self.has_bias and self.needs_input_grad[2]
-        dx = correlate(dy, self.w, self.window) if need_x else None
-        dw = correlate_kernel(dy, self.x, self.w.shape[2:], self.window) if need_w else None
+        dx, dw = side_by_side(
+            (lambda: correlate(dy, self.w, self.window)) if need_x else None,
+            (lambda: correlate_kernel(dy, self.x, self.w.shape[2:], self.window)) if need_w else None,
+            self.positions,
+            self.w,
+        )
         db = channel_sums(dy) if need_b else None
         return (dx, dw, db) if self.has_bias else (dx, dw)
 

@@ -82,7 +82,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -92,10 +92,10 @@ from minivision.backend import Array
 from minivision.functions.convolution.choice import Problem
 from minivision.functions.convolution.faces import Finish
 from minivision.functions.convolution.geometry import Window
-from minivision.functions.convolution.products import AT_ONCE, pieces
+from minivision.functions.convolution.products import AT_ONCE, boxes, pieces
 from minivision.functions.layout import Pair, channels_first, channels_last, copy_across
 from minivision.memory import empty, scratch
-from minivision.threads import for_each, get_num_threads, spans
+from minivision.threads import for_each, get_num_threads, in_turn, spans
 
 M = 4  # outputs along one axis of a tile
 R = 3  # length of the kernel
@@ -106,7 +106,7 @@ BLOCK = 1 << 19  # elements that the tiles of a block have when transformed: 2 M
 SUMMED = 128  # products that are summed one after the other; longer sums are sums of such sums, which are more exact
 CHUNK = 64  # output channels at a time, ...
 KERNELS = 1 << 15  # ... or fewer, so that they have no more 3x3 kernels than this: 5 MB of float32 when transformed
-NOT_SHARED_OUT = 400_000  # nanoseconds: with less to do, threads spend their time on waiting for each other
+NOT_SHARED_OUT = 500_000  # nanoseconds: with less to do, threads spend their time on waiting for each other
 
 
 def applies(problem: Problem) -> bool:
@@ -163,7 +163,8 @@ def _correlate(
     matrices = _matrices(dtype)
     y = empty((x.shape[0], *out, out_channels), dtype)
     images = _Tiled.padded(x, padding, matrices.input)
-    blocks = _blocks(x.shape[0], out, max(channels, min(out_channels, CHUNK)))
+    threads = _threads(x.shape[0], out, channels, out_channels)
+    blocks = _blocks(x.shape[0], out, max(channels, min(out_channels, CHUNK)), threads)
 
     def transform_kernels(f: slice, result: Array) -> None:
         packed = scratch("winograd kernels", (channels, R * R, f.stop - f.start), dtype)
@@ -181,7 +182,7 @@ def _correlate(
         block.put(outputs, y[..., f])
 
     tiles = sum(block.tiles for block in blocks)
-    share_out = _sharing(tiles, channels, out_channels)
+    share_out = for_each if threads > 1 else in_turn
     if tiles > out_channels:  # keep the transformed kernels
         parts = pieces(out_channels, _chunk(channels))
         weights = [empty((N * N, channels, f.stop - f.start), dtype) for f in parts]
@@ -219,9 +220,10 @@ def correlate_kernel(x: Array, dy: Array, kernel: Sequence[int], window: Window)
     dw = empty((out_channels, channels, R, R), dtype)
     images = _Tiled.padded(x, window.padding, matrices.input)
     upstream = _Tiled(channels_last(dy), (0, 0), M, np.ascontiguousarray(matrices.output.T))
-    blocks = _blocks(x.shape[0], dy.shape[2:], max(channels, out_channels))
+    threads = _threads(x.shape[0], dy.shape[2:], channels, out_channels)
+    blocks = _blocks(x.shape[0], dy.shape[2:], max(channels, out_channels), threads)
     tiles = sum(block.tiles for block in blocks)
-    share_out = _sharing(tiles, channels, out_channels)
+    share_out = for_each if threads > 1 else in_turn
 
     def transform_back(total: Array, f: slice) -> None:
         # (F, C, 36) @ (36, 9) -> (F, C, 9)
@@ -229,11 +231,11 @@ def correlate_kernel(x: Array, dy: Array, kernel: Sequence[int], window: Window)
 
     if tiles > out_channels:  # keep the sums over tiles, for each thread its own, so that their order does not depend on timing
         parts = pieces(out_channels, _chunk(channels))
-        shares = pieces(len(blocks), -(-len(blocks) // get_num_threads()))
+        shares = [blocks[share::threads] for share in range(min(threads, len(blocks)))]
         sums = [[empty((N * N, f.stop - f.start, channels), dtype) for f in parts] for _ in shares]
 
         def of_share(share: int) -> None:
-            for number, block in enumerate(blocks[shares[share]]):
+            for number, block in enumerate(shares[share]):
                 inputs = _stack("winograd inputs", block.tiles, channels, dtype)
                 images.transform(block, inputs)
                 gradients = _stack("winograd gradients", block.tiles, out_channels, dtype)
@@ -309,18 +311,15 @@ class _Block(NamedTuple):
             part[...] = image[:, : part.shape[1], : part.shape[2]]
 
 
-def _blocks(images: int, out: Sequence[int], channels: int) -> list[_Block]:
-    """The tiles of all outputs in blocks: of whole images, else of whole rows, where these are not too many."""
+def _blocks(images: int, out: Sequence[int], channels: int, threads: int) -> list[_Block]:
+    """The tiles of all outputs in blocks, dealt out to threads in turn: of whole rows, where these are not too many."""
     rows, columns = (-(-n // M) for n in out)
     most = max(16, BLOCK // (N * N * channels))
-    all_rows, all_columns = slice(0, rows), slice(0, columns)
     if images * rows * columns == 0:
         return []
-    if rows * columns <= most:
-        return [_Block(some, all_rows, all_columns) for some in spans(images, most // (rows * columns))]
-    each = [slice(image, image + 1) for image in range(images)]
     if columns <= most:
-        return [_Block(image, some, all_columns) for image in each for some in spans(rows, most // columns)]
+        return [_Block(some, part, slice(0, columns)) for some, part in boxes(images, rows, columns, most, threads)]
+    each = [slice(image, image + 1) for image in range(images)]
     return [_Block(image, row, some) for image in each for row in pieces(rows, 1) for some in spans(columns, most)]
 
 
@@ -375,14 +374,10 @@ def _chunk(channels: int) -> int:
     return max(16, min(CHUNK, KERNELS // channels // 16 * 16))
 
 
-def _sharing(tiles: int, channels: int, out_channels: int) -> Callable[..., None]:
-    """`for_each`, or for little work a loop."""
-    return for_each if _nanoseconds(tiles, channels, out_channels) > NOT_SHARED_OUT else _in_turn
-
-
-def _in_turn(work: Callable[[Any], Any], jobs: Sequence[Any]) -> None:
-    for job in jobs:
-        work(job)
+def _threads(images: int, out: Sequence[int], channels: int, out_channels: int) -> int:
+    """How many threads to work with: for little work the caller alone."""
+    tiles = images * math.prod(-(-n // M) for n in out)
+    return get_num_threads() if _nanoseconds(tiles, channels, out_channels) > NOT_SHARED_OUT else 1
 
 
 def _stack(name: str, tiles: int, channels: int, dtype: Any) -> Array:
