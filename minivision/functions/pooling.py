@@ -186,37 +186,16 @@ class MaxPool(_Pool):
             winner[everything] = xp_of(y).asarray(first if self.order.planes else first[..., None])
 
     def backward(self, dy: Array) -> Array:
-        return self.to_winners(dy)
-
-    def to_winners(self, values: Array) -> Array:
-        """(N, C, *out) -> (N, C, *size): each value at the place of the winner of its window, zeros elsewhere."""
-        upstream, winner = self.order.arranged(values), self.order.view(self.winner)
+        upstream, winner = self.order.arranged(dy), self.order.view(self.winner)
 
         def of_winners(tap: int, outputs: Places, part: Any) -> Array:
-            if type(values) is not np.ndarray:
+            if type(dy) is not np.ndarray:
                 return upstream[part] * (winner[part] == tap)
             share, won = scratch_like("won", upstream[part]), scratch_like("winning", winner[part], bool)
             keep_only(np.equal(winner[part], tap, out=won), upstream[part], share)
             return share
 
-        return self.spread_back(values, of_winners)
-
-    def from_winners(self, values: np.ndarray) -> np.ndarray:
-        """(N, C, *size) -> (N, C, *out): the value at the place of each window's winner, the transpose of `to_winners`."""
-        order, winner = self.order, self.order.view(self.winner)
-        seen = order.arranged(values)
-        y = order.empty(self.shape[0], self.shape[1], self.out, values.dtype)
-
-        def collect(strip: Strip) -> None:
-            y[order.index(strip, (strip.rows, *map(slice, self.out[1:])))] = 0
-            for tap, outputs, inputs in self.taps(outputs=strip.rows):
-                here = order.index(strip, outputs)
-                share, won = scratch_like("won", y[here]), scratch_like("winning", y[here], bool)
-                keep_only(np.equal(winner[here], tap, out=won), seen[order.index(strip, inputs)], share)
-                y[here] += share
-
-        in_strips(collect, order, (*self.shape[:2], self.out[0]), math.prod(self.shape[3:]) * self.window.stride[0])
-        return order.names(y)
+        return self.spread_back(dy, of_winners)
 
     def decisions(self) -> dict[str, Array]:
         return {} if self.winner is None else {"winner": self.winner}
@@ -237,28 +216,6 @@ class MaxPool(_Pool):
 
         in_strips(place, order, (*self.shape[:2], self.out[0]), math.prod(self.out[1:]), type(flat) is np.ndarray)
         return order.names(flat)
-
-    def recognize(self, indices: np.ndarray) -> bool:
-        """The way back from `indices()`: find the winner of each window. False if one of them lies outside its window."""
-        order, seen = self.order, self.order.arranged(indices)
-        corner, steps = self._flat_positions()
-        winner = order.empty(self.shape[0], self.shape[1], self.out, np.uint8)
-        found = []
-
-        def compare(strip: Strip) -> None:
-            winner[order.index(strip, (strip.rows, *map(slice, self.out[1:])))] = 0
-            for tap, outputs, _ in self.taps(outputs=strip.rows):
-                here = order.index(strip, outputs)
-                won = scratch_like("winning", seen[here], bool)
-                np.equal(seen[here], corner[outputs] + steps[tap], out=won)
-                found.append(np.count_nonzero(won))
-                number = won.view(np.uint8)
-                number *= np.uint8(tap)
-                winner[here] += number
-
-        in_strips(compare, order, (*self.shape[:2], self.out[0]), math.prod(self.out[1:]))
-        self.winner = order.names(winner)
-        return sum(found) == indices.size
 
     def _flat_positions(self) -> tuple[np.ndarray, np.ndarray]:
         """Flat positions in the unpadded plane: those of the windows' corners (*out), and from there to each of the taps."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.convolution.geometry import Window, axis_name, per_axis, symmetric
+from minivision.functions.convolution.geometry import axis_name, per_axis
 from minivision.functions.operands import as_tensor, integers, need_same_device
-from minivision.functions.pooling import MaxPool, left_out, pool_input
+from minivision.functions.pooling import left_out, pool_input
 from minivision.functions.strips import MemoryOrder
+from minivision.memory import scratch
+from minivision.threads import for_each, spans
+
+BLOCK = 1 << 17  # values at a time: few enough to find their places in the cache, and so many that no thread waits for another
 
 
 class MaxUnpool(Function):
@@ -21,32 +25,114 @@ class MaxUnpool(Function):
 
     Where an index occurs twice (overlapping pooling windows), the last one in row-major order is written and both gather, as in
     PyTorch: the gradient is then not that of the forward.
-
-    `pool` is the pooling without overlaps that the indices come from, when they do: it knows the winners by their number in their
-    windows. Then what pooling does backward is forward here, window by window, and nothing jumps through memory.
     """
 
-    def __init__(self, indices: Array, size: tuple[int, ...], pool: MaxPool | None = None):
-        self.indices, self.size, self.pool = indices, size, pool
+    def __init__(self, indices: Array, size: tuple[int, ...], op: str = "max_unpool"):
+        self.indices, self.size, self.op = indices, size, op
 
     def forward(self, x: Array) -> Array:
-        self.shape = x.shape
-        if self.pool is not None:
-            return self.pool.to_winners(x)
+        self._need_inside()
+        self.shape, self.order = x.shape, MemoryOrder.of(x)
         xp = xp_of(x, self.indices)
+        if xp is np:
+            return put_in_planes(self.indices, x, self.size, self.order)
         y = xp.zeros((*x.shape[:2], math.prod(self.size)), x.dtype)
         xp.put_along_axis(y, _flat_plane(self.indices), _flat_plane(x), axis=2)
         return y.reshape(*x.shape[:2], *self.size)
 
     def backward(self, dy: Array) -> Array:
-        if self.pool is not None:
-            return self.pool.from_winners(dy)
-        return xp_of(dy).take_along_axis(_flat_plane(dy), _flat_plane(self.indices), axis=2).reshape(self.shape)
+        xp = xp_of(dy)
+        if xp is np:
+            return take_from_planes(self.indices, dy, self.order)
+        return xp.take_along_axis(_flat_plane(dy), _flat_plane(self.indices), axis=2).reshape(self.shape)
+
+    def _need_inside(self) -> None:
+        if not self.indices.size:
+            return
+        lowest, highest, plane = int(self.indices.min()), int(self.indices.max()), math.prod(self.size)
+        if lowest < 0 or highest >= plane:
+            worst = highest if highest >= plane else lowest
+            raise ValueError(
+                f"{self.op}: index {worst} lies outside the output plane {self.size} of {plane} positions; pass the size before "
+                "pooling as output_size"
+            )
 
 
 def _flat_plane(x: Array) -> Array:
     """(N, C, H, W) -> (N, C, H W)"""
     return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+
+
+# ---- on the CPU: indices become places in the memory of several planes, so that one assignment serves them all ----
+
+
+def put_in_planes(
+    indices: np.ndarray, x: np.ndarray, size: tuple[int, ...], order: MemoryOrder, adding: bool = False
+) -> np.ndarray:
+    """(N, C, *size) in this order of memory: x (N, C, *out) at its indices in the planes, zeros elsewhere.
+
+    Where an index occurs twice, the last value in row-major order is the one that stays, or all are added. So no plane may be
+    shared by threads.
+    """
+    y = order.empty(x.shape[0], x.shape[1], size, x.dtype)
+    values, inside, target = _cut(order.arranged(x), order), _cut(order.arranged(indices), order), _cut(y, order)
+
+    def write(part: slice) -> None:
+        target[part] = 0
+        memory = target[part].reshape(-1)
+        for rows, places in _places(inside[part], target[part], order):
+            if adding:
+                np.add.at(memory, places.reshape(-1), values[part, rows].reshape(-1))
+            else:
+                memory[places.reshape(-1)] = values[part, rows].reshape(-1)
+
+    for_each(write, _parts(values))
+    return order.names(y)
+
+
+def take_from_planes(indices: np.ndarray, y: np.ndarray, order: MemoryOrder) -> np.ndarray:
+    """(N, C, *out) in this order of memory: the values of y (N, C, *size) at their indices, the way back."""
+    x = order.empty(indices.shape[0], indices.shape[1], indices.shape[2:], y.dtype)
+    source, inside, target = _cut(order.arranged(y), order), _cut(order.arranged(indices), order), _cut(x, order)
+
+    def read(part: slice) -> None:
+        memory = source[part].reshape(-1)
+        for rows, places in _places(inside[part], source[part], order):
+            memory.take(places, out=target[part, rows], mode="wrap")  # all lie inside; the mode saves NumPy a second array
+
+    for_each(read, _parts(target))
+    return order.names(x)
+
+
+def _cut(x: np.ndarray, order: MemoryOrder) -> np.ndarray:
+    """x in the order of memory, its first axis counting what no index leads out of: planes, or channels-last whole images."""
+    return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]) if order.planes else x
+
+
+def _parts(x: np.ndarray) -> list[slice]:
+    """The first axis in parts of about BLOCK values."""
+    if x.size <= BLOCK:
+        return [slice(0, len(x))]
+    return spans(len(x), max(1, BLOCK // math.prod(x.shape[1:])))
+
+
+def _places(indices: np.ndarray, target: np.ndarray, order: MemoryOrder) -> Iterator[tuple[slice, np.ndarray]]:
+    """Some rows after the others, and where in the memory of `target` their indices lead."""
+    count, length, *inner = indices.shape
+    first = np.arange(count).reshape(count, *(1,) * (indices.ndim - 1)) * math.prod(target.shape[1:])
+    channels = 1 if order.planes else target.shape[-1]
+    if channels > 1:
+        first = first + np.arange(channels)
+    step = max(1, BLOCK // max(1, count * math.prod(inner)))
+    for start in range(0, length, step):
+        rows = slice(start, min(start + step, length))
+        places = scratch("places", (count, rows.stop - start, *inner), np.int64)
+        if channels > 1:
+            np.multiply(indices[:, rows], channels, out=places, dtype=np.int64, casting="unsafe")
+            places += first
+        else:
+            np.add(indices[:, rows], first, out=places, dtype=np.int64, casting="unsafe")
+        yield rows, places
 
 
 # ---- what users call ----
@@ -109,29 +195,8 @@ def _max_unpool(
             f"least 1; input is {places.shape}, kernel_size {kernel}, stride {strides}, padding {pads}"
         )
     size = default if output_size is None else _checked_size(op, output_size, default, strides, places.shape)
-    plane = math.prod(size)
-    found = _pooling_of(where, x.array, size, kernel, strides, pads)
-    if found is None and where.size and (int(where.min()) < 0 or int(where.max()) >= plane):
-        worst = int(where.max()) if int(where.max()) >= plane else int(where.min())
-        raise ValueError(
-            f"{op}: index {worst} lies outside the output plane {size} of {plane} positions; pass the size before pooling as "
-            "output_size"
-        )
-    y = MaxUnpool(where, size, found)(x)
+    y = MaxUnpool(where, size, op)(x)
     return y.squeeze(0) if single else y
-
-
-def _pooling_of(
-    indices: Array, x: Array, size: tuple[int, ...], kernel: Sequence[int], strides: Sequence[int], pads: Sequence[int]
-) -> MaxPool | None:
-    """The pooling of an image of this size that gives the indices, if its windows do not overlap."""
-    apart = all(s >= k for s, k in zip(strides, kernel, strict=True)) and math.prod(kernel) <= 256
-    if type(indices) is not np.ndarray or type(x) is not np.ndarray or not apart or not indices.size:
-        return None
-    pool = MaxPool(kernel, strides, pads)
-    pool.kernel, pool.out, pool.shape, pool.order = tuple(kernel), x.shape[2:], (*x.shape[:2], *size), MemoryOrder.of(x)
-    pool.window = Window(tuple(strides), symmetric(pads), (1,) * len(size))
-    return pool if pool.recognize(indices) else None
 
 
 def _checked_size(

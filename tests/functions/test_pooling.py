@@ -7,9 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from minivision import reference
+from minivision import reference, threads
 from minivision.autograd import Tensor
-from minivision.functions.adaptive_pooling import adaptive_avg_pool2d
+from minivision.autograd.function import kept_arrays
+from minivision.functions.adaptive_pooling import AdaptiveMaxPool, adaptive_avg_pool2d
 from minivision.functions.pooling import (
     MaxPool,
     avg_pool1d,
@@ -20,7 +21,8 @@ from minivision.functions.pooling import (
     max_pool3d,
 )
 from minivision.functions.shape import getitem
-from minivision.functions.unpooling import max_unpool2d
+from minivision.functions.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
+from minivision.nn import functional
 from tests.helpers import assert_close, layouts, tie_free, to_device, to_numpy
 
 SLIDE = np.array([[[[1.0, 2, 6, 3], [3, 5, 2, 1], [1, 2, 2, 1], [7, 3, 4, 8]]]])
@@ -207,6 +209,72 @@ def test_unpool_with_duplicates(request, device):
     assert_close(x.grad, [[[[20.0, 20]]]])
 
 
+@pytest.fixture(params=[1, 2, 3])
+def some_threads(request):
+    before = threads.get_num_threads()
+    threads.set_num_threads(request.param)
+    yield
+    threads.set_num_threads(before)
+
+
+@pytest.mark.parametrize("block", [5, 40, 1 << 17])
+@pytest.mark.parametrize(
+    ("unpool", "shape", "size"),
+    [
+        (max_unpool1d, (3, 2, 5), (9,)),
+        (max_unpool2d, (2, 3, 4, 5), (7, 10)),
+        (max_unpool2d, (1, 17, 3, 4), (6, 7)),
+        (max_unpool2d, (3, 1, 4, 2), (8, 5)),
+        (max_unpool2d, (0, 2, 3, 2), (6, 4)),
+        (max_unpool3d, (2, 2, 2, 3, 2), (4, 5, 3)),
+    ],
+)
+def test_unpooling_by_blocks_is_its_definition(some_threads, monkeypatch, block, unpool, shape, size, rng):
+    """Also where many an index occurs twice, in planes and in rows that are worked on apart, and in memory of any order."""
+    monkeypatch.setattr("minivision.functions.unpooling.BLOCK", block)
+    indices = rng.integers(0, np.prod(size), shape)
+    for dtype in (np.float64, np.float32):
+        x, dy = rng.standard_normal(shape).astype(dtype), rng.standard_normal((*shape[:2], *size)).astype(dtype)
+        y, dx = reference.max_unpool(x, indices, size), reference.max_unpool_backward(dy, indices)
+        for (_, values), (_, places), (_, upstream) in itertools.product(layouts(x), layouts(indices), layouts(dy)):
+            leaf = Tensor(values, requires_grad=True)
+            unpooled = unpool(leaf, Tensor(places), 2, output_size=size)
+            unpooled.backward(Tensor(upstream))
+            np.testing.assert_array_equal(unpooled.array, y)
+            np.testing.assert_array_equal(leaf.grad.array, dx)
+            assert unpooled.dtype == leaf.grad.dtype == dtype
+            np.testing.assert_array_equal(values, x)
+            np.testing.assert_array_equal(places, indices)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64, ">i8"])
+def test_unpooling_takes_integers_of_any_kind(dtype, rng):
+    x, indices = rng.standard_normal((2, 3, 2, 2)), rng.integers(0, 16, (2, 3, 2, 2))
+    for _, places in layouts(indices.astype(dtype)):
+        leaf = Tensor(x, requires_grad=True)
+        y = max_unpool2d(leaf, places, 2)
+        np.testing.assert_array_equal(y.array, reference.max_unpool(x, indices, (4, 4)))
+        y.sum().backward()
+        np.testing.assert_array_equal(leaf.grad.array, np.ones(x.shape))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "worst"), [(np.int8, -1), (np.uint8, 255), (np.uint64, 2**64 - 1), (np.int64, 16), (np.int64, -16)]
+)
+@pytest.mark.parametrize("place", [(0, 0, 0, 0), (1, 2, 1, 1)])
+def test_unpooling_refuses_one_index_outside_its_plane(dtype, worst, place):
+    indices = np.zeros((2, 3, 2, 2), dtype)
+    indices[place] = worst
+    with pytest.raises(ValueError, match=f"max_unpool2d: index {worst} lies outside"):
+        max_unpool2d(Tensor(np.ones((2, 3, 2, 2))), indices, 2)
+
+
+def test_unpooling_keeps_the_indices_alone(rng):
+    leaf, indices = Tensor(rng.standard_normal((2, 3, 2, 2)), requires_grad=True), Tensor(rng.integers(0, 16, (2, 3, 2, 2)))
+    node = max_unpool2d(leaf, indices, 2).grad_fn
+    assert [kept is indices.array for kept in kept_arrays(node)] == [True]
+
+
 def test_bed_of_nails_is_the_adjoint_of_striding(rng, device):
     x = tensor(rng.standard_normal((1, 2, 4, 6)), device, requires_grad=True)
     dy = rng.standard_normal((1, 2, 2, 3))
@@ -214,6 +282,98 @@ def test_bed_of_nails_is_the_adjoint_of_striding(rng, device):
     nails = np.zeros((1, 2, 4, 6))
     nails[..., ::2, ::2] = dy
     assert_close(x.grad, nails)
+
+
+ADAPTIVE = [
+    # shape, output size
+    ((3, 4, 7, 9), (3, 4)),
+    ((3, 4, 8, 6), (4, 3)),  # bins that do not overlap
+    ((2, 5, 6, 11), (1, 1)),
+    ((4, 3, 5, 7), (1, 4)),
+    ((4, 3, 5, 7), (5, 1)),
+    ((2, 17, 3, 4), (5, 6)),  # more bins than pixels
+    ((3, 1, 6, 5), (2, 2)),
+    ((1, 3, 300, 2), (1, 2)),  # more numbers in a bin than a byte holds
+    ((3, 4, 11), (3,)),
+    ((3, 4, 11), (1,)),
+    ((2, 3, 4, 5, 6), (3, 2, 4)),
+    ((2, 3, 4, 5, 6), (1, 1, 1)),
+    ((0, 3, 4, 5), (2, 2)),
+]
+
+
+def by_axes(op, shape):
+    return getattr(functional, f"{op}{len(shape) - 2}d")
+
+
+def bins_of(shape, out):
+    """For each output, its index and that of its bin."""
+    for n, c, *o in np.ndindex(*shape[:2], *out):
+        cuts = [slice(i * size // m, -(-(i + 1) * size // m)) for i, size, m in zip(o, shape[2:], out, strict=True)]
+        yield (n, c, *o), (n, c, *cuts)
+
+
+@pytest.mark.parametrize("block", [7, 60, 1 << 17])
+@pytest.mark.parametrize(("shape", "out"), ADAPTIVE)
+def test_adaptive_mean_by_blocks_is_its_definition(some_threads, monkeypatch, block, shape, out, rng):
+    monkeypatch.setattr("minivision.functions.adaptive_pooling.BLOCK", block)
+    for dtype, rtol in ((np.float64, 1e-10), (np.float32, 1e-4)):
+        x, dy = rng.standard_normal(shape).astype(dtype), rng.standard_normal((*shape[:2], *out)).astype(dtype)
+        y, dx = np.zeros(dy.shape), np.zeros(shape)
+        for to, where in bins_of(shape, out):
+            y[to] = x[where].mean(dtype=np.float64)
+            dx[where] += dy[to] / x[where].size
+        for (_, values), (_, upstream) in itertools.product(layouts(x), layouts(dy)):
+            leaf = Tensor(values, requires_grad=True)
+            pooled = by_axes("adaptive_avg_pool", shape)(leaf, out)
+            pooled.backward(Tensor(upstream))
+            assert_close(pooled, y, rtol=rtol, atol=rtol / 10)
+            assert_close(leaf.grad, dx, rtol=rtol, atol=rtol / 10)
+            assert pooled.dtype == leaf.grad.dtype == dtype
+            np.testing.assert_array_equal(values, x)
+
+
+@pytest.mark.parametrize("block", [7, 60, 1 << 17])
+@pytest.mark.parametrize("kind", ["ties", "nan", "infinite"])
+@pytest.mark.parametrize(("shape", "out"), ADAPTIVE)
+def test_adaptive_maximum_by_blocks_is_its_definition(some_threads, monkeypatch, block, kind, shape, out, rng):
+    """Of several largest values the first in row-major order wins, also of several NaN; and an x may win in several bins."""
+    monkeypatch.setattr("minivision.functions.adaptive_pooling.BLOCK", block)
+    for dtype in (np.float64, np.float32):
+        x = rng.integers(-2, 3, shape).astype(dtype)
+        if kind == "nan":
+            x[rng.random(shape) < 0.05] = np.nan
+        if kind == "infinite":
+            x = np.where(rng.random(shape) < 0.05, np.inf, np.where(rng.random(shape) < 0.7, -np.inf, x)).astype(dtype)
+        dy = rng.standard_normal((*shape[:2], *out)).astype(dtype)
+        y, dx, places = np.zeros(dy.shape, dtype), np.zeros(shape), np.zeros(dy.shape, int)
+        numbers = np.broadcast_to(np.arange(np.prod(shape[2:])).reshape(shape[2:]), shape)
+        for to, where in bins_of(shape, out):
+            first = x[where].argmax()
+            y[to], places[to] = x[where].reshape(-1)[first], numbers[where].reshape(-1)[first]
+            dx[to[:2]].reshape(-1)[places[to]] += dy[to]
+        pool = by_axes("adaptive_max_pool", shape)
+        for (_, values), (_, upstream) in itertools.product(layouts(x), layouts(dy)):
+            leaf = Tensor(values, requires_grad=True)
+            pooled, indices = pool(leaf, out, return_indices=True)
+            pooled.backward(Tensor(upstream))
+            np.testing.assert_array_equal(pooled.array, y)
+            np.testing.assert_array_equal(indices.array, places)
+            assert_close(leaf.grad, dx, rtol=1e-4 if dtype == np.float32 else 1e-10, atol=1e-6)
+            assert pooled.dtype == leaf.grad.dtype == dtype
+            assert indices.dtype == np.int64
+            np.testing.assert_array_equal(values, x)
+            np.testing.assert_array_equal(pool(Tensor(values), out).array, y)  # without looking for the places
+
+
+def test_adaptive_maximum_keeps_its_places_alone_and_only_for_a_gradient(rng):
+    x = rng.standard_normal((2, 3, 8, 6))
+    node = functional.adaptive_max_pool2d(Tensor(x, requires_grad=True), 2).grad_fn
+    assert [(kept.shape, kept.dtype) for kept in kept_arrays(node)] == [((2, 3, 2, 2), np.int64)]
+    f = AdaptiveMaxPool((2, 2))
+    f(Tensor(x))
+    assert f.flat is None
+    assert f.decisions() == {}
 
 
 def test_empty_batch_and_single_sample(rng, device):
