@@ -17,18 +17,22 @@ from minivision.backend import Array
 from minivision.threads import for_each, spans
 
 BLOCK = 1 << 16  # elements of each array at a time; with a few arrays of float32, about a core's own cache
+FEW = 1 << 12  # elements whose order of memory does not matter
 
 
 def in_blocks(work: Callable[..., Any], *arrays: Array, block: int = BLOCK) -> None:
     """Call `work(*parts)` for corresponding parts of arrays of one shape, of which it writes into some.
 
     The parts are one-dimensional runs of memory where all arrays have the same order of memory without gaps; else they are cut
-    along the axes that are the outermost in the last of the arrays. Small arrays, and those on the GPU, come as they are.
+    along the axes that are the outermost in the last of the arrays. Small arrays come whole, and those on the GPU as they are.
     """
-    if arrays[0].size <= block or not all(type(a) is np.ndarray for a in arrays):
+    if arrays[0].size <= FEW or not all(type(a) is np.ndarray for a in arrays):
         work(*arrays)
         return
     flat = _flattened(arrays)
+    if arrays[0].size <= 2 * block:  # a block for each of two threads would cost more time to hand over than it saves
+        work(*(arrays if flat is None else flat))
+        return
     if flat is not None:
         for_each(lambda part: work(*(a[part] for a in flat)), spans(flat[0].size, block, aligned=16))
         return
@@ -38,6 +42,8 @@ def in_blocks(work: Callable[..., Any], *arrays: Array, block: int = BLOCK) -> N
 
 def _flattened(arrays: tuple[Array, ...]) -> list[Array] | None:
     """The arrays as one-dimensional views in the order of memory; None unless they have one order in common."""
+    if all(a.flags.c_contiguous for a in arrays):
+        return [a.reshape(-1) for a in arrays]
     views = _in_order_of(arrays[0], arrays)
     return [v.reshape(-1) for v in views] if all(v.flags.c_contiguous for v in views) else None
 

@@ -24,22 +24,21 @@ class ReLU(Function):
     `inplace` write y over x.
     """
 
-    is_view = True  # with `inplace`
-
     def __init__(self, inplace: bool = False):
-        self.inplace = inplace
+        self.inplace = self.is_view = inplace
 
     def forward(self, x: Array) -> Array:
         if x.size <= _MANY and not self.inplace:
-            self.y = xp_of(x).maximum(x, _zero_like(x))
-            return self.y
+            self.y = y = xp_of(x).maximum(x, _zero_like(x))
+            return y
         self.y = x if self.inplace else empty_like(x)
         in_blocks(_maximum_with_zero, x, self.y, block=BLOCK)
         return self.y
 
     def backward(self, dy: Array) -> Array:
         if dy.size <= _MANY:
-            return xp_of(dy).where(self.y > 0, dy, _zero_like(dy))
+            xp, zero = xp_of(dy), _zero_like(dy)
+            return xp.where(xp.greater(self.y, zero), dy, zero)
         dx = empty_like(self.y, dy.dtype)
         in_blocks(lambda dy, y, dx: keep_only(y > 0, dy, dx), dy, self.y, dx, block=BLOCK)
         return dx

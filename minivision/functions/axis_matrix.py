@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minivision.backend import Array, xp_of
+from minivision.functions.layout import joined
 from minivision.memory import scratch
 
 
@@ -21,9 +22,22 @@ class Run(NamedTuple):
     weights: tuple[float | np.ndarray, ...]  # for each tap: one for all outputs, or one each
 
 
+class Band(NamedTuple):
+    """Neighbouring outputs, and the few neighbouring sources that they need, as a small dense matrix."""
+
+    outputs: slice
+    sources: slice
+    matrix: np.ndarray  # (outputs, sources)
+
+
 @dataclass(frozen=True, eq=False)
 class AxisMatrix:
-    """A sparse (out, in) matrix, row by row: y[j] = sum over t of weights[j, t] * x[sources[j, t]]."""
+    """A sparse (out, in) matrix, row by row: y[j] = sum over t of weights[j, t] * x[sources[j, t]].
+
+    What it does to an axis is computed in one of three ways: `apply` gathers tap by tap; `apply_into` adds up taps run by run,
+    where slices do the gathering; and `multiply_into` cuts the matrix into bands. Its weights lie around the diagonal, so that a
+    few outputs need few sources, and BLAS takes the zeros between them along faster than NumPy leaves them out.
+    """
 
     sources: np.ndarray  # (out, taps) int
     weights: np.ndarray  # (out, taps) float64
@@ -83,6 +97,55 @@ class AxisMatrix:
                 start = stop
         return runs
 
+    @functools.cached_property
+    def bands(self) -> list[Band]:
+        """The matrix in bands of at most 32 outputs that need at most 40 sources; empty where so few outputs need more."""
+        counts = self.weights != 0
+        first = np.where(counts, self.sources, self.columns).min(axis=1, initial=self.columns)
+        last = np.where(counts, self.sources, -1).max(axis=1, initial=-1)
+        bands, start = [], 0
+        while start < len(first):
+            low, high, stop = first[start], last[start], start + 1
+            while stop < min(start + 32, len(first)) and max(high, last[stop]) - min(low, first[stop]) < 40:
+                low, high, stop = min(low, first[stop]), max(high, last[stop]), stop + 1
+            matrix = np.zeros((stop - start, max(int(high) + 1 - int(low), 0)))
+            j, tap = np.nonzero(counts[start:stop])
+            np.add.at(matrix, (j, self.sources[start + j, tap] - low), self.weights[start + j, tap])
+            bands.append(Band(slice(start, stop), slice(int(low), int(low) + matrix.shape[1]), matrix))
+            start = stop
+        return bands if len(bands) * 8 <= len(first) + 7 else []
+
+    @functools.cached_property
+    def _bands_by_kind(self) -> dict[str, list[Band]]:
+        return {}
+
+    def bands_in(self, kind: str) -> list[Band]:
+        """The bands in a dtype."""
+        if kind not in self._bands_by_kind:
+            self._bands_by_kind[kind] = [band._replace(matrix=band.matrix.astype(kind)) for band in self.bands]
+        return self._bands_by_kind[kind]
+
+    def multiply_into(self, y: np.ndarray, x: np.ndarray, axis: int, rows: slice) -> None:
+        """`y[...] = apply(x, axis, rows)`, band by band; for finite x, since infinity times one of the zeros is no number."""
+        innermost = axis == x.ndim - 1
+        # the axes before the innermost one are rows of one matrix; those behind another one are columns
+        together = (0, axis - 1) if innermost else (axis + 1, x.ndim - 1)
+        if together[0] < together[1]:
+            joined_x, joined_y = joined(x, *together), joined(y, *together)
+            if joined_x is not None and joined_y is not None:
+                x, y = joined_x, joined_y
+            elif not innermost:
+                x, y = np.moveaxis(x, axis, -2), np.moveaxis(y, axis, -2)
+        for outputs, sources, matrix in self.bands_in(x.dtype.char):
+            start, stop = max(outputs.start, rows.start), min(outputs.stop, rows.stop)
+            if start >= stop:
+                continue
+            part, to = matrix[start - outputs.start : stop - outputs.start], slice(start - rows.start, stop - rows.start)
+            if innermost:
+                np.matmul(x[..., sources], part.T, out=y[..., to])
+            else:
+                np.matmul(part, x[..., sources, :], out=y[..., to, :])
+
     def apply(self, x: Array, axis: int, rows: slice | None = None) -> Array:
         """The matrix, or these rows of it, times x along one axis: tap by tap, each a gathered copy."""
         xp, sources, weights = xp_of(x), self.sources, self.weights
@@ -98,7 +161,7 @@ class AxisMatrix:
         return y
 
     def apply_into(self, y: np.ndarray, x: np.ndarray, axis: int, rows: slice) -> None:
-        """`y[...] = apply(x, axis, rows)`, run by run, without gathering; if the runs are so short that it pays."""
+        """`y[...] = apply(x, axis, rows)`, run by run, without gathering; if the runs are so long that it pays."""
         beside = x.size // x.shape[axis]
         if len(self.runs) * SHORTEST > len(self.sources) * beside:
             y[...] = self.apply(x, axis, rows)

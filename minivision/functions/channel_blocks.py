@@ -4,12 +4,12 @@ Normalisation subtracts, multiplies and adds numbers that belong to a channel, a
 whole arrays, each of these steps would carry the array from memory once. Here a block of it is carried once, and all steps are
 done on it; where the sums decide what comes next, twice.
 
-An array (N, C, *size) comes in one of two orders of memory:
+An array (N, C, *size) comes in one of two orders of memory, and is looked at as a stack of matrices:
 
-- *columns*: channels last, a matrix (positions, C) with a number over each column. So that NumPy's loops are long, several
+- *rows*, (N, C, positions): each row is one channel of one sample, with a number beside it.
+- *columns*, (samples, positions, C), channels last, with a number over each column. So that NumPy's loops are long, several
   positions side by side make one row, and the numbers are repeated as often. Sums are a row of ones times the matrix, by BLAS.
-- *rows*: a matrix (N C, positions), each row one channel of one sample, with a number beside it. Small images in this order are
-  taken as columns, of C times positions.
+  Small images in row-major memory are taken as columns, too, of C times positions.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ import numpy as np
 
 from minivision.backend import Array
 from minivision.functions.layout import channels_last
-from minivision.memory import empty_like, scratch
-from minivision.threads import for_each, spans
+from minivision.memory import empty_like
+from minivision.threads import for_each, in_turn, one_blas_thread, spans
 
-BLOCK = 1 << 20  # bytes of each array at a time: few enough for a core's share of the cache, many enough for Python to be in time
-ROW = 1 << 10  # elements of a row of columns, or nearly
+BLOCK = 1 << 21  # bytes of each array at a time: few enough for the cache, many enough for Python to be in time
+ROW = 1 << 11  # elements of a row of columns, or nearly
 SHARED = 1 << 22  # bytes below which waking another thread costs more than it brings
-SMALLEST = 1 << 14  # elements that share numbers; with fewer, a few calls on the whole array are the fastest
+SMALLEST = 1 << 14  # elements; with fewer, a few calls on the whole array are the fastest
+
+WHOLE = (slice(None),) * 3
+NOTHING = np.zeros(0)
 
 Work = Callable[..., Any]
 
 
-def worth_blocks(x: Array, per_sample: bool = False) -> bool:
+def worth_blocks(x: Array) -> bool:
     """Whether x is an array that this module takes: NumPy's, float32 or float64, and large enough."""
-    if type(x) is not np.ndarray or x.dtype.char not in "fd" or not x.size:
-        return False
-    return x.size >= SMALLEST * (len(x) if per_sample else 1)
+    return type(x) is np.ndarray and x.size >= SMALLEST and x.dtype.char in "fd"
 
 
 def arranged(x: Array) -> Array:
@@ -67,136 +68,154 @@ class ChannelBlocks:
 
     def __init__(self, like: Array, per_sample: bool = False):
         self.n, self.channels = like.shape[:2]
-        self.positions = math.prod(like.shape[2:])
+        positions = math.prod(like.shape[2:])
         self.samples = self.n if per_sample else 1
         self.last = channels_last(like).flags.c_contiguous
         self.inner = 1  # how many neighbours in a row of columns belong to the same channel
-        if not self.last and not per_sample and self.channels * self.positions <= ROW:
-            self.inner = self.positions
+        if not self.last and not per_sample and self.channels * positions <= ROW:
+            self.inner = positions
         self.in_columns = self.last or self.inner > 1
-        self.period = self.channels * self.inner
-        self.times = max(1, ROW // self.period)  # how often the numbers of the channels stand in a row of columns
+        self.stack = (self.n, self.channels, positions)
+        self.times = 1  # how often the numbers of the channels stand in a row of columns
+        if self.in_columns:
+            period = self.channels * self.inner
+            rows = self.n * self.channels * positions // (self.samples * period)
+            self.stack = (self.samples, rows, period)
+            self.times = _side_by_side(rows, max(1, min(ROW // period, rows)))
+        self.shared = like.nbytes >= SHARED
         self.block = BLOCK // like.itemsize
-        self.ones = constant(1, like.dtype.char)
+        self.dtype = like.dtype
 
     def run(self, work: Work, arrays: Sequence[Array], numbers: Sequence[Array], sums: int = 0) -> np.ndarray:
-        """Call `work(add, *parts, *numbers)` for every block: matrices, which may be written to, and what broadcasts with them.
+        """Call `work(add, *parts, *numbers)` for every block: stacks of matrices, which may be written to, and what broadcasts
+        with them.
 
         `add(k, a)` adds a part's values by channel to the k-th of the `sums`, and `add(k, a, b)` those of the product of two.
         They are returned as (sums, S, C), float64.
         """
-        if self.in_columns:
-            views = [(channels_last(a) if self.last else a).reshape(self.samples, -1) for a in arrays]
-            beside = [np.tile(np.repeat(c, self.inner, axis=1), self.times) for c in numbers]
-        else:
-            views = [a.reshape(self.n * self.channels, self.positions) for a in arrays]
-            beside = [np.broadcast_to(c, (self.n, self.channels)).reshape(-1, 1) for c in numbers]
-        jobs, perform = (self._strips(), self._on_columns) if self.in_columns else (self._row_blocks(), self._on_rows)
-        found: list[Any] = [None] * len(jobs)
+        stacks = list(zip(*map(self._stacks, arrays), strict=True))
+        beside = [self._beside(c) for c in numbers]
 
-        def one(index: int) -> None:
-            found[index] = perform(work, jobs[index], views, beside, sums)
-
-        if arrays[0].nbytes < SHARED:
-            for index in range(len(jobs)):
-                one(index)
-        else:
-            for_each(one, range(len(jobs)))
-        return self._total(jobs, found, sums)
-
-    def _total(self, jobs: list[Any], found: list[np.ndarray], sums: int) -> np.ndarray:
-        """The sums over all blocks, from those of each."""
-        samples = self.samples if self.in_columns else self.n
-        total = np.zeros((sums, samples, self.channels))
-        if sums:
-            by_place = total if self.in_columns else total.reshape(sums, -1)  # by sample, or by row
-            for (place, _), part in zip(jobs, found, strict=True):
-                by_place[:, place] += part
-        return total if samples == self.samples else total.sum(axis=1, keepdims=True)
-
-    def some(self, x: Array) -> np.ndarray:
-        """The mean of a few values of every channel, from places all over x: (S, C), in x's dtype."""
-        samples = slice(None, None, 1 if self.samples > 1 else max(1, self.n // 4))
-        positions = (slice(None, None, max(1, n // 16) | 1) for n in x.shape[2:])
-        few = x[(samples, slice(None), *positions)]
-        axes = tuple(range(2, x.ndim)) if self.samples > 1 else (0, *range(2, x.ndim))
-        return few.mean(axis=axes, dtype=np.float64).reshape(self.samples, self.channels).astype(x.dtype)
-
-    # ---- columns: the channels' numbers lie over them, several times ----
-
-    def _strips(self) -> list[Any]:
-        """(sample, elements)"""
-        length = self.n * self.channels * self.positions // self.samples
-        parts = spans(length, self.block, aligned=self.period * self.times)
-        return [(sample, part) for sample in range(self.samples) for part in parts]
-
-    def _on_columns(self, work: Work, job: Any, views: list[Array], beside: list[Array], sums: int) -> np.ndarray:
-        sample, part = job
-        wide = self.period * self.times
-        rest = part.stop - (part.stop - part.start) % wide  # from here on, positions do not fill a wide row
-        totals = np.zeros((2, sums, wide), self.ones.dtype)
-        for total, start, stop, width in ((totals[0], part.start, rest, wide), (totals[1], rest, part.stop, self.period)):
-            if start < stop:
-                matrices = (v[sample, start:stop].reshape(-1, width) for v in views)
+        def one(stack: Sequence[Array], block: Any) -> Array:
+            parts = stack if block is None else [a[block] for a in stack]
+            samples, rows, width = parts[0].shape
+            total = np.zeros((sums, samples, width if self.in_columns else rows), self.dtype)
+            add = (_column_sums if self.in_columns else _row_sums)(total)
+            if beside:
                 with short_buffer(width):
-                    work(_column_sums(total[:, :width], self.ones), *matrices, *(b[sample, :width] for b in beside))
-        by_channel = totals.reshape(2, sums, self.times, self.channels, self.inner)
-        return by_channel.sum(axis=(0, 2, 4), dtype=np.float64)
+                    work(add, *parts, *(_belonging(b, block, width) for b in beside))
+            else:
+                work(add, *parts)
+            return total
 
-    # ---- rows: each has its channel's number beside it ----
+        if not self.shared:
+            with one_blas_thread():
+                found = [(None, one(stack, None)) for stack in stacks]
+            return self._total(found) if sums else NOTHING
+        jobs = [(stack, block) for stack in stacks for block in self._blocks(stack[0].shape)]
+        if not sums:
+            jobs.reverse()  # after a pass for the sums, what that has read last is still in the cache
+            for_each(lambda job: one(*job), jobs)
+            return NOTHING
+        by_job: list[Any] = [None] * len(jobs)
 
-    def _row_blocks(self) -> list[Any]:
-        """(rows, positions)"""
-        rows = self.n * self.channels
-        if self.positions <= 2 * self.block:
-            return [(part, slice(None)) for part in spans(rows, max(1, self.block // max(self.positions, 1)))]
-        return [(slice(row, row + 1), part) for row in range(rows) for part in spans(self.positions, self.block, aligned=16)]
+        def numbered(number: int) -> None:
+            by_job[number] = one(*jobs[number])
 
-    def _on_rows(self, work: Work, job: Any, views: list[Array], beside: list[Array], sums: int) -> np.ndarray:
-        matrices = [v[job] for v in views]
-        totals = np.zeros((sums, len(matrices[0])), self.ones.dtype)
-        with short_buffer(self.positions):
-            work(_row_sums(totals, self.ones), *matrices, *(b[job[0]] for b in beside))
-        return totals
+        for_each(numbered, range(len(jobs)))
+        return self._total([(block, part) for (_, block), part in zip(jobs, by_job, strict=True)])
+
+    def _blocks(self, shape: tuple[int, ...]) -> list[Any]:
+        """Indices that cut a stack of matrices into blocks along its outermost axes."""
+        n, rows, width = shape
+        if n > 1 and rows * width <= self.block:
+            return [(part, *WHOLE[1:]) for part in spans(n, self.block // (rows * width))]
+        each = [slice(i, i + 1) for i in range(n)]
+        if self.in_columns or width <= 2 * self.block:
+            return [(i, part, WHOLE[2]) for i in each for part in spans(rows, max(1, self.block // width))]
+        each_row = [slice(r, r + 1) for r in range(rows)]
+        return [(i, r, part) for i in each for r in each_row for part in spans(width, self.block, aligned=16)]
+
+    def _stacks(self, a: Array) -> list[Array]:
+        """One stack of matrices; of columns two, if positions are left that do not fill a row."""
+        if not self.in_columns:
+            return [a.reshape(self.stack)]
+        samples, rows, period = self.stack
+        narrow = (channels_last(a) if self.last else a).reshape(self.stack)
+        rest = rows % self.times
+        wide = narrow[:, : rows - rest].reshape(samples, -1, period * self.times)
+        return [wide, narrow[:, rows - rest :]] if rest else [wide]
+
+    def _beside(self, numbers: Array) -> Array:
+        """(S, C) as (S, C, 1) beside rows, or (S, 1, width) over columns."""
+        if not self.in_columns:
+            return numbers[:, :, None]
+        repeated = np.empty((self.samples, self.times, self.channels, self.inner), numbers.dtype)
+        repeated[...] = numbers[:, None, :, None]
+        return repeated.reshape(self.samples, 1, -1)
+
+    def _total(self, found: list[tuple[Any, np.ndarray]]) -> np.ndarray:
+        """(sums, S, C): the sums over all blocks, from those of each."""
+        total = np.zeros((len(found[0][1]), self.samples if self.in_columns else self.n, self.channels))
+        for block, part in found:
+            samples, rows, _ = block or WHOLE
+            if self.in_columns:
+                each = part.reshape(*part.shape[:2], -1, self.channels, self.inner)
+                total[:, samples] += each.sum(axis=(2, 4), dtype=np.float64)
+            else:
+                total[:, samples, rows] += part
+        return total if total.shape[1] == self.samples else total.sum(axis=1, keepdims=True)
 
 
-def _column_sums(total: Array, ones: Array) -> Callable[..., None]:
-    """`add` for matrices whose columns belong to channels."""
+@functools.lru_cache(maxsize=256)
+def _side_by_side(rows: int, most: int) -> int:
+    """How many of the rows to make one of: nearly as many as allowed, and so that none is left, if possible."""
+    return next((times for times in range(most, most // 2, -1) if rows % times == 0), most)
+
+
+def _belonging(numbers: Array, block: Any, width: int) -> Array:
+    """The part of the numbers (S, C, 1) or (S, 1, width) that belongs to a block; where a length is 1, they belong to all."""
+    samples, rows, _ = block or WHOLE
+    return numbers[samples if len(numbers) > 1 else WHOLE[0], rows if numbers.shape[1] > 1 else WHOLE[1], :width]
+
+
+def _column_sums(total: Array) -> Callable[..., None]:
+    """`add` for matrices whose columns belong to channels: (n, rows, width) -> (n, width)."""
 
     def add(k: int, a: Array, b: Array | None = None) -> None:
         if b is None:
-            np.dot(ones[: len(a)], a, out=total[k])
+            np.matmul(constants(1, a.shape[1], a.dtype.char), a, out=total[k])
         else:
-            np.einsum("pc,pc->c", a, b, out=total[k])
+            np.einsum("npc,npc->nc", a, b, out=total[k])
 
     return add
 
 
-def _row_sums(total: Array, ones: Array) -> Callable[..., None]:
-    """`add` for matrices whose rows do."""
+def _row_sums(total: Array) -> Callable[..., None]:
+    """`add` for matrices whose rows do: (n, rows, width) -> (n, rows)."""
 
     def add(k: int, a: Array, b: Array | None = None) -> None:
         if b is None:
-            np.dot(a, ones[: a.shape[1]], out=total[k])
+            np.matmul(a, constants(1, a.shape[2], a.dtype.char), out=total[k])
         else:
             np.vecdot(a, b, out=total[k])
 
     return add
 
 
-@functools.cache
-def constant(value: int, kind: str) -> Array:
-    """As many ones, or zeros, as a row or a column of a block may have."""
-    constant = np.full(2 * BLOCK // np.dtype(kind).itemsize, value, kind)
-    constant.flags.writeable = False
-    return constant
+def constants(value: int, count: int, kind: str) -> Array:
+    """So many ones, or zeros, not to be written to."""
+    return _constants(value, 1 << count.bit_length(), kind)[:count]
+
+
+@functools.lru_cache(maxsize=8)
+def _constants(value: int, count: int, kind: str) -> Array:
+    return np.full(count, value, kind)
 
 
 def zeros_below(part: Array) -> Array:
     """A row of zeros to compare a block with: NumPy does it three times faster than with a number."""
-    width = part.shape[1]
-    zeros = constant(0, part.dtype.char)
-    return zeros[:width] if width <= len(zeros) else np.zeros(width, part.dtype)
+    return constants(0, part.shape[-1], part.dtype.char)
 
 
 @contextmanager
@@ -227,45 +246,4 @@ def in_rows(work: Work, columns: int, *arrays: Any) -> None:
         with short_buffer(columns):
             work(*(None if a is None else a[part] for a in matrices))
 
-    if arrays[0].nbytes < SHARED:
-        for part in parts:
-            one(part)
-    else:
-        for_each(one, parts)
-
-
-def channel_moments(x: Array, per_sample: bool = False) -> tuple[np.ndarray, np.ndarray, bool]:
-    """The mean of each channel and the sum of the squared deviations from it, both (S, C), float64; and whether all is near zero.
-
-    In one pass over x, with d = x - pivot: sum (x - mean)^2 = sum d^2 - (sum d)^2 / n. The difference loses digits when the pivot
-    is far from the mean, beside the standard deviation (Chan, Golub & LeVeque 1983). What networks make is near zero, so that is
-    the first pivot, which costs no subtraction. Where a mean turns out to be far away, the pass is done again, from near it.
-    """
-    blocks = ChannelBlocks(x, per_sample)
-    count = x.size // (blocks.samples * blocks.channels)
-    total, squares = blocks.run(_powers, (x,), (), sums=2)
-    pivot = np.zeros((1, 1), x.dtype)
-    near_zero = not _far(total, squares, count)
-    if not near_zero:
-        pivot = blocks.some(x)
-        total, squares = blocks.run(_deviations, (x,), (pivot,), sums=2)
-        if _far(total, squares, count):  # a few values said little about the mean, but now it is known
-            pivot = (pivot + total / count).astype(x.dtype)
-            total, squares = blocks.run(_deviations, (x,), (pivot,), sums=2)
-    return pivot + total / count, np.maximum(squares - total * total / count, 0), near_zero
-
-
-def _far(total: np.ndarray, squares: np.ndarray, count: int) -> bool:
-    """Whether a channel's mean is more than 4 standard deviations from the pivot: its square is then most of the mean square."""
-    return bool((total * total > 16 / 17 * count * squares).any())
-
-
-def _powers(add: Any, x: Array) -> None:
-    add(0, x)
-    add(1, x, x)
-
-
-def _deviations(add: Any, x: Array, pivot: Array) -> None:
-    d = np.subtract(x, pivot, out=scratch("channel work", x.shape, x.dtype))
-    add(0, d)
-    add(1, d, d)
+    (in_turn if arrays[0].nbytes < SHARED else for_each)(one, parts)

@@ -7,6 +7,7 @@ from the first step to the last. Channels-last scores are turned over on the way
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,11 +18,11 @@ from minivision.backend import Array
 from minivision.functions.channel_blocks import short_buffer
 from minivision.functions.layout import channels_first, channels_last
 from minivision.memory import empty, scratch
-from minivision.threads import for_each, spans
+from minivision.threads import for_each, in_turn, spans
 
-BLOCK = 1 << 17  # elements: with a matrix beside it, a core's share of the cache
+BLOCK = 1 << 19  # elements: few enough for the cache, many enough that threads are not busy with waking each other
 SMALLEST = 1 << 13  # elements below which a few calls on the whole array are the fastest
-SHARED = 1 << 18  # elements below which waking another thread costs more than it brings
+SHARED = 1 << 19  # elements below which waking another thread costs more than it brings
 
 
 def worth_blocks(x: Array) -> bool:
@@ -38,16 +39,23 @@ class ClassBlocks:
         self.positions = math.prod(self.size)
         self.last = channels_last(like).flags.c_contiguous  # then all samples are one, with N times as many positions
         samples, positions = (1, self.n * self.positions) if self.last else (self.n, self.positions)
+        self.shared = like.size >= SHARED
         pixels = max(1, BLOCK // self.classes)
-        if positions <= pixels and samples > 1:
+        if not self.shared:
+            self.jobs = [(slice(0, samples), slice(0, positions))]
+        elif positions <= pixels and samples > 1:
             self.jobs = [(part, slice(0, positions)) for part in spans(samples, max(1, pixels // max(positions, 1)))]
         else:
             parts = spans(positions, pixels, aligned=16)
             self.jobs = [(slice(n, n + 1), part) for n in range(samples) for part in parts]
 
-    def run(self, work: Callable[..., Any], scores: Sequence[Array | None], pixels: Sequence[Array | None]) -> None:
-        """Call `work(*scores, *pixels)` for every block: of (N, C, *size) a view (C, n, l), of (N, *size) one (n l,).
+    def run(
+        self, work: Callable[..., Any], scores: Sequence[Array | None], pixels: Sequence[Array | None],
+        matrices: Sequence[Array | None] = (),
+    ) -> None:  # fmt: skip
+        """Call `work(*scores, *pixels, *matrices)` for every block: of (N, C, *size) a view (C, n, l), of (N, *size) one (n l,).
 
+        `matrices` are in an order of memory of our own, block after block, from `new_matrices`; of them, a part is (C, n l).
         Parts may be written to; None stays None.
         """
         planes = [None if a is None else self.planes(a) for a in scores]
@@ -55,17 +63,16 @@ class ClassBlocks:
 
         def one(job: tuple[slice, slice]) -> None:
             n, part = job
+            count = (n.stop - n.start) * (part.stop - part.start)
+            start = (n.start * self.positions + part.start) * self.classes
             with short_buffer(part.stop - part.start):
                 work(
                     *(None if a is None else a[:, n, part] for a in planes),
                     *(None if a is None else a[n, part].reshape(-1) for a in flat),
+                    *(None if a is None else a[start : start + count * self.classes].reshape(-1, count) for a in matrices),
                 )
 
-        if self.n * self.classes * self.positions < SHARED:
-            for job in self.jobs:
-                one(job)
-        else:
-            for_each(one, self.jobs)
+        (for_each if self.shared else in_turn)(one, self.jobs)
 
     def planes(self, a: Array) -> Array:
         """(N, C, *size) as (C, N, positions), or channels-last (C, 1, N positions): a view wherever possible, else a copy."""
@@ -86,6 +93,20 @@ class ClassBlocks:
         if self.last:
             return empty((self.classes, self.n, *self.size), dtype).swapaxes(0, 1)
         return empty((self.n, self.classes, *self.size), dtype)
+
+    def new_matrices(self, dtype: Any) -> Array:
+        """As many undefined values, for `run`."""
+        return empty((self.n * self.classes * self.positions,), dtype)
+
+
+def numbers_from_0(count: int) -> Array:
+    """0, 1, ... count - 1, not to be written to."""
+    return _first_numbers(1 << count.bit_length())[:count]
+
+
+@functools.lru_cache(maxsize=2)
+def _first_numbers(count: int) -> Array:
+    return np.arange(count)
 
 
 def matrix(name: str, part: Array) -> Array:
@@ -110,9 +131,14 @@ def store(part: Array, values: Array) -> None:
             target[...] = row
 
 
-def subtract_maximum(e: Array) -> Array:
-    """Scores (C, pixels) minus the largest of each pixel, in place: that changes no softmax, and nothing overflows."""
-    return np.subtract(e, e.max(axis=0), out=e)
+def subtract_maximum(part: Array, e: Array) -> Array:
+    """A part (C, n, l) minus the largest score of each pixel, as a matrix e: that changes no softmax, and nothing overflows."""
+    centred = e.reshape(part.shape)
+    if part.strides[2] != part.itemsize:  # channels-last
+        centred[...] = part
+        part = centred
+    np.subtract(part, part.max(axis=0), out=centred)
+    return e
 
 
 def sum_of_classes(e: Array) -> Array:
@@ -126,7 +152,7 @@ def softmax(x: Array, logarithm: bool = False) -> Array:
     y = blocks.like_scores(x.dtype)
 
     def work(x: Array, y: Array) -> None:
-        centred = subtract_maximum(loaded("class scores", x))
+        centred = subtract_maximum(x, matrix("class scores", x))
         e = np.exp(centred, out=matrix("class gradients", x) if logarithm else centred)
         total = sum_of_classes(e)
         store(y, np.subtract(centred, np.log(total), out=centred) if logarithm else np.multiply(e, 1 / total, out=e))

@@ -10,9 +10,18 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
-from minivision.functions.class_blocks import ClassBlocks, loaded, matrix, store, subtract_maximum, sum_of_classes, worth_blocks
+from minivision.functions.class_blocks import (
+    ClassBlocks,
+    loaded,
+    matrix,
+    numbers_from_0,
+    store,
+    subtract_maximum,
+    sum_of_classes,
+    worth_blocks,
+)
 from minivision.functions.operands import as_tensor, check_choice, integer, need_float, need_same_device, number, shown
-from minivision.memory import empty
+from minivision.memory import empty, scratch
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -23,8 +32,9 @@ class CrossEntropy(Function):
     Here t_c = w_c q_c: the target distribution q (for a label y: 1 - e at y, plus e/C everywhere) times the class weights w and
     the weight of the pixel. Computed from x - max x, so that no score overflows.
 
-    Softmax, logarithm and choice are one operation: the probabilities are all that is kept, and the gradient comes from them in
-    one step.
+    Softmax, logarithm and choice are one operation: an array as large as the scores is all that is kept, and the gradient comes
+    from it in one step. For many pixels it is the gradient of -ln p_y itself, which is p_c, minus 1 at the label: then what is
+    left for backward is to multiply it by the weight of the pixel.
     """
 
     def __init__(
@@ -35,27 +45,36 @@ class CrossEntropy(Function):
         self.target, self.class_weight, self.pixel_weight = target, class_weight, pixel_weight
         self.smoothing, self.reduction = smoothing, reduction
 
-    p: Any  # the probabilities; None where nobody will ask for a gradient
+    kept: Any  # the probabilities, or in blocks the gradients of -ln p_y; None where nobody will ask for a gradient
+    blocks: ClassBlocks | None = None
+    factor: Any = None  # (N, *size), what -ln p_y counts: w_y (1 - e) times the pixel's weight, 0 where ignored; None for 1
+    everyone: Any = None  # (N, *size), what each class counts besides: e/C times the pixel's weight; None without smoothing
 
     def forward(self, x: Array) -> Array:
         xp = xp_of(x, self.target)
-        classes = x.shape[1]
+        self.weight = xp.ones((x.shape[1],), x.dtype) if self.class_weight is None else self.class_weight
+        self.divisor = self.weigh_pixels(x)
+        losses = self.losses_in_blocks(x) if worth_blocks(x) else self.losses(x)
+        total = losses.sum()
+        if not bool(xp.isfinite(total)):  # an infinite score on an ignored pixel must not turn 0 * inf into NaN
+            losses = xp.where(self.valid, losses, xp.zeros_like(losses))
+            total = losses.sum()
+            self.forget_ignored()
+        return losses if self.reduction == "none" else total / self.divisor
+
+    def weigh_pixels(self, x: Array) -> Array:
+        """What the sum of the losses is divided by, after what each pixel counts was found out."""
+        xp = xp_of(x, self.target)
+        weighted = self.class_weight is not None or self.pixel_weight is not None or self.smoothing
+        if not weighted and self.target.size and int(self.target.min()) >= 0:
+            return xp.asarray(self.target.size if self.reduction == "mean" else 1, x.dtype)
         pixel = self.valid.astype(x.dtype)
         if self.pixel_weight is not None:
             pixel *= self.pixel_weight
-        self.weight = xp.ones((classes,), x.dtype) if self.class_weight is None else self.class_weight
-        own = pixel if self.class_weight is None else self.weight[self.label] * pixel  # w_y, 0 where ignored
-        if self.reduction != "none":
-            self.divisor = _divisor(own, self.reduction)
-        self.own = own * (1 - self.smoothing)  # (N, *size)
-        self.everyone = pixel * (self.smoothing / classes) if self.smoothing else None
-
-        losses = self.losses_in_blocks(x) if worth_blocks(x) else self.losses(x)
-        if not bool(xp.isfinite(losses.sum())):  # an infinite score on an ignored pixel must not turn 0 * inf into NaN
-            losses = xp.where(self.valid, losses, xp.zeros_like(losses))
-            if self.p is not None:
-                self.p = xp.where(xp.expand_dims(self.valid, 1), self.p, xp.zeros_like(self.p))
-        return losses if self.reduction == "none" else losses.sum() / self.divisor
+        own = pixel if self.class_weight is None else self.weight[self.label] * pixel
+        self.factor = own * (1 - self.smoothing) if self.smoothing else own
+        self.everyone = pixel * (self.smoothing / x.shape[1]) if self.smoothing else None
+        return _divisor(own, self.reduction)
 
     @property
     def valid(self) -> Array:
@@ -67,15 +86,22 @@ class CrossEntropy(Function):
         """The labels, 0 where they are ignored."""
         return xp_of(self.target).maximum(self.target, 0)
 
+    @property
+    def own(self) -> Array:
+        """(N, *size): `factor` written out."""
+        return xp_of(self.target).ones(self.target.shape, self.weight.dtype) if self.factor is None else self.factor
+
     def losses(self, x: Array) -> Array:
         """own (ln sum e^x - x_y) + everyone sum_c w_c (ln sum e^x - x_c)"""
         xp = xp_of(x)
         centred = x - x.max(axis=1, keepdims=True)
-        self.p = xp.exp(centred)
-        total = self.p.sum(axis=1, keepdims=True)
-        self.p /= total
+        p = self.kept = xp.exp(centred)
+        total = p.sum(axis=1, keepdims=True)
+        p /= total
         log_total = xp.log(total[:, 0])
-        losses = self.own * (log_total - xp.take_along_axis(centred, xp.expand_dims(self.label, 1), axis=1)[:, 0])
+        losses = log_total - xp.take_along_axis(centred, xp.expand_dims(self.label, 1), axis=1)[:, 0]
+        if self.factor is not None:
+            losses *= self.factor
         if self.smoothing:
             losses += self.everyone * (log_total * self.weight.sum() - (self.along_classes(x) * centred).sum(axis=1))
         return losses
@@ -83,16 +109,16 @@ class CrossEntropy(Function):
     def backward(self, dy: Array) -> Array:
         if self.reduction != "none":
             dy = dy / self.divisor
-        if worth_blocks(self.p):
+        if self.blocks is not None:
             return self.gradient_in_blocks(dy)
         xp = xp_of(dy)
         label = xp.expand_dims(self.label, 1)
         own = xp.expand_dims(dy * self.own, 1)  # (N, 1, *size)
-        dx = self.p * own
+        dx = self.kept * own
         xp.put_along_axis(dx, label, xp.take_along_axis(dx, label, axis=1) - own, axis=1)
         if self.smoothing:
             everyone = xp.expand_dims(dy * self.everyone, 1)
-            dx += self.p * (everyone * self.weight.sum()) - everyone * self.along_classes(self.p)
+            dx += self.kept * (everyone * self.weight.sum()) - everyone * self.along_classes(self.kept)
         return dx
 
     def along_classes(self, x: Array) -> Array:
@@ -103,52 +129,93 @@ class CrossEntropy(Function):
 
     def losses_in_blocks(self, x: Array) -> Array:
         self.blocks = ClassBlocks(x)
-        self.p = self.blocks.like_blocks(x.dtype) if self.needs_input_grad[0] else None
+        self.kept = self.blocks.new_matrices(x.dtype) if self.needs_input_grad[0] else None
         losses = empty(self.target.shape, x.dtype)
 
-        def work(x: Array, p: Array | None, target: Array, own: Array, everyone: Any, losses: Array) -> None:
-            e = subtract_maximum(loaded("class scores", x))
-            chosen = e.reshape(-1).take(_places(target))
+        def work(x: Array, target: Array, factor: Any, everyone: Any, losses: Array, kept: Array | None) -> None:
+            e = subtract_maximum(x, matrix("class scores", x) if kept is None else kept)
+            places = _places(target, self.factor is None)
+            chosen = e.reshape(-1).take(places, mode="wrap")
             by_class = self.weight @ e if self.smoothing else None
             np.exp(e, out=e)
             total = sum_of_classes(e)
             log_total = np.log(total)
-            np.multiply(np.subtract(log_total, chosen, out=chosen), own, out=losses)
+            np.subtract(log_total, chosen, out=losses)
+            if factor is not None:
+                losses *= factor
             if self.smoothing:
                 losses += everyone * (log_total * self.weight.sum() - by_class)
-            if p is not None:
-                np.multiply(e.reshape(p.shape), np.reciprocal(total, out=total).reshape(p.shape[1:]), out=p)
+            if kept is not None:
+                np.multiply(e, np.reciprocal(total, out=total), out=e)
+                _add_at(e, places, -1)
 
-        self.blocks.run(work, (x, self.p), (self.target, self.own, self.everyone, losses))
+        self.blocks.run(work, (x,), (self.target, self.factor, self.everyone, losses), (self.kept,))
         return losses
 
     def gradient_in_blocks(self, dy: Array) -> Array:
-        dx = self.blocks.like_scores(self.p.dtype)
+        blocks = self.blocks
+        assert blocks is not None
+        dx = blocks.like_scores(self.kept.dtype)
         scale = None if self.reduction != "none" else np.ascontiguousarray(dy)
 
-        def work(p: Array, dx: Array, target: Array, own: Array, everyone: Any, scale: Any) -> None:
+        def work(dx: Array, target: Array, factor: Any, everyone: Any, scale: Any, kept: Array) -> None:
             scale = dy if scale is None else scale
-            total = own = own * scale
+            own = scale if factor is None else factor * scale
             if self.smoothing:
                 everyone = everyone * scale
-                total = own + everyone * self.weight.sum()  # sum_k t_k dl
-            d = matrix("class gradients", p)
-            np.multiply(p, total.reshape(p.shape[1:]), out=d.reshape(p.shape))
-            d.reshape(-1)[_places(target)] -= own
-            if self.smoothing:
-                d -= everyone * self.weight[:, None]
-            store(dx, d)
+                all_classes = everyone * self.weight.sum()
+                d = np.multiply(kept, own + all_classes, out=matrix("class gradients", dx))  # own + all_classes = sum_k t_k dl
+                _add_at(d, _places(target), all_classes)
+                store(dx, np.subtract(d, everyone * self.weight[:, None], out=d))
+            else:
+                np.multiply(kept.reshape(dx.shape), own if own.ndim == 0 else own.reshape(dx.shape[1:]), out=dx)
 
-        self.blocks.run(work, (self.p, dx), (self.target, self.own, self.everyone, scale))
+        blocks.run(work, (dx,), (self.target, self.factor, self.everyone, scale), (self.kept,))
         return dx
 
+    @property
+    def p(self) -> Array:
+        """The probabilities, (N, C, *size)."""
+        if self.blocks is None:
+            return self.kept
+        p = self.blocks.like_scores(self.kept.dtype)
 
-def _places(target: Array) -> Array:
+        def work(p: Array, target: Array, kept: Array) -> None:
+            values = kept.copy()
+            _add_at(values, _places(target), 1)
+            store(p, values)
+
+        self.blocks.run(work, (p,), (self.target,), (self.kept,))
+        return p
+
+    def forget_ignored(self) -> None:
+        """Write zeros where the pixel is ignored, into what is kept for backward."""
+        if self.kept is None:
+            return
+        if self.blocks is None:
+            xp = xp_of(self.kept)
+            self.kept = xp.where(xp.expand_dims(self.valid, 1), self.kept, xp.zeros_like(self.kept))
+        else:
+
+            def work(target: Array, kept: Array) -> None:
+                kept[:, target < 0] = 0
+
+            self.blocks.run(work, (), (self.target,), (self.kept,))
+
+
+def _places(target: Array, all_valid: bool = False) -> Array:
     """Where each pixel's label stands in a matrix (C, pixels), counted along its rows; that of label 0 where it is ignored."""
-    places = np.maximum(target, 0)
-    places *= target.size
-    places += np.arange(target.size)
-    return places
+    places = scratch("places of labels", target.shape, np.int64)
+    np.multiply(target if all_valid else np.maximum(target, 0, out=places), target.size, out=places)
+    return np.add(places, numbers_from_0(target.size), out=places)
+
+
+def _add_at(values: Array, places: Array, amount: Any) -> None:
+    """Add to a matrix at places, no two of which are the same."""
+    flat = values.reshape(-1)
+    chosen = flat.take(places, mode="wrap")
+    chosen += amount
+    flat[places] = chosen
 
 
 class NegativeLogLikelihood(Function):
@@ -215,7 +282,7 @@ class SoftCrossEntropy(Function):
         losses = empty((x.shape[0], *x.shape[2:]), x.dtype)
 
         def work(x: Array, t: Array, log_p: Array, losses: Array) -> None:
-            centred = subtract_maximum(loaded("class scores", x))
+            centred = subtract_maximum(x, matrix("class scores", x))
             e = np.exp(centred, out=matrix("class gradients", x))
             centred -= np.log(sum_of_classes(e))
             store(log_p, centred)
@@ -354,7 +421,7 @@ def _check_single(op: str, x: Tensor, t: Tensor) -> None:
 
 
 def _warn_if_all_ignored(op: str, labels: Array, ignore_index: int, reduction: str) -> None:
-    if reduction == "mean" and labels.size and not bool((labels >= 0).any()):
+    if reduction == "mean" and labels.size and int(labels.reshape(-1)[0]) < 0 and not bool((labels >= 0).any()):
         warnings.warn(f"{op}: every label is ignore_index={ignore_index}; the loss is 0 with a gradient of 0", stacklevel=4)
 
 
@@ -406,8 +473,11 @@ def class_labels(op: str, x: Tensor, t: Tensor, ignore_index: int) -> Array:
         )
     xp = xp_of(x.array, t.array)
     labels, classes = t.array.astype(np.int64), x.shape[1]  # a copy
+    without_sign = labels.view(np.uint64)  # negative numbers are very large ones
+    if not 0 <= ignore_index < classes and labels.size and int(without_sign.max()) < classes:
+        return labels
     ignored = labels == ignore_index
-    wrong = (labels.view(np.uint64) >= classes) & ~ignored  # read without a sign, negative numbers are very large ones
+    wrong = (without_sign >= classes) & ~ignored
     if bool(wrong.any()):
         first = int(xp.argmax(wrong.reshape(-1)))
         label = int(labels.reshape(-1)[first])

@@ -16,9 +16,9 @@ from minivision.backend import Array, xp_of
 from minivision.functions.channel_blocks import (
     ChannelBlocks,
     arranged,
-    channel_moments,
     in_rows,
     ordered_like,
+    short_buffer,
     worth_blocks,
     zeros_below,
 )
@@ -125,82 +125,134 @@ class _Normalize(Function):
 
 
 class _ChannelNorm(_Normalize):
-    """Normalisation whose means belong to channels. Large arrays on the CPU are worked on in blocks: twice forward, for the
-    statistics and for y, and twice backward, for the sums and for dx.
+    """Normalisation whose means belong to groups of channels, of each sample or of the whole batch.
 
-    `per_sample` says whether each sample has numbers of its own. The numbers are (S, C) arrays, where S is 1 or the batch.
+    Large arrays on the CPU are worked on in blocks: twice forward, for the statistics and for y, and twice backward, for the sums
+    and for dx. With a = weight / sqrt(var + eps), and averages over the values that are normalised together,
+
+    - y = a x + b, where b = bias - mean a;
+    - dx = a dy - (q x + d), where q = average(g (x - mean)) / (var + eps)^(3/2), d = average(g) / sqrt(var + eps) - mean q, which
+      is the formula above, sorted by what multiplies dy and x. As g = dy weight, both averages follow from each channel's sums
+      of dy and of dy (x - mean), which are the gradients of bias and weight, too.
+
+    So each value takes a multiplication and an addition forward, two and two backward; all else is numbers of channels, in
+    float64: (S, groups, channels of a group), where S is the batch if `per_sample`, else 1. A mean far from zero beside the
+    standard deviation would cancel most digits of a x + b; then x - centre takes the place of x, with the centre near the mean.
     """
 
     per_sample = False
 
-    def statistics(self, x: Array) -> tuple[np.ndarray, np.ndarray, bool]:
-        """The mean of each channel and its variance, (S, C), float64; and whether all means are near zero."""
-        raise NotImplementedError
+    def groups_of(self, channels: int) -> int:
+        """How many groups of channels have a mean of their own."""
+        return channels
 
-    def indirect(self, dy: np.ndarray, dy_centred: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """average(g) and average(g (x - mean)), (S, C), from the channels' sums of dy and of dy (x - mean); None without them."""
-        raise NotImplementedError
+    def moments(self, blocks: ChannelBlocks, x: Array) -> tuple[np.ndarray, np.ndarray, Array | None]:
+        """Mean and variance of each group, (S, groups, 1), float64, and the centre if one is needed.
+
+        In one pass over x, with d = x - centre: var = average(d^2) - average(d)^2. The difference loses digits when the centre is
+        far from the mean, beside the standard deviation (Chan, Golub & LeVeque 1983). What networks make is near zero, so that is
+        the first centre, which costs no subtraction. Where a mean turns out to be far away, the pass is done again, from there.
+        """
+        mean, square = self.averages(blocks.run(_powers, (x,), (), sums=2))
+        if not _far(mean, square):
+            return mean, np.maximum(square - mean * mean, 0), None
+        centre = mean.astype(x.dtype)
+        rest, square = self.averages(blocks.run(_deviations, (x,), (self.by_channel(centre),), sums=2))
+        return centre + rest, np.maximum(square - rest * rest, 0), centre
+
+    def averages(self, sums: np.ndarray) -> np.ndarray:
+        """Sums by channel (k, S, C) -> (k, S, groups, 1): averages over the values that are normalised together."""
+        k, samples, channels = sums.shape
+        groups = self.groups_of(channels)
+        values = self.x.size // (samples * groups)  # in each average
+        return sums.reshape(k, samples, groups, -1).sum(axis=3, keepdims=True) / values
+
+    def by_channel(self, numbers: np.ndarray) -> np.ndarray:
+        """(S, groups, 1) or (S, groups, channels of a group) -> (S, C), in x's dtype."""
+        channels = self.x.shape[1]
+        each = np.empty((len(numbers), numbers.shape[1], channels // numbers.shape[1]), self.x.dtype)
+        each[...] = numbers
+        return each.reshape(-1, channels)
+
+    def by_group(self, parameter: Array) -> Array:
+        """weight or bias as (1, groups, channels of a group)."""
+        return parameter.reshape(1, self.groups_of(self.x.shape[1]), -1)
 
     def normalize(self, x: Array, bias: Array | None) -> Array:
-        """y = (x - mean) a + bias, with a = weight / sqrt(var + eps)"""
-        if not worth_blocks(x, self.per_sample):
+        if not worth_blocks(x):
             return super().normalize(x, bias)
         self.x = x = arranged(x)
-        mean, var, near_zero = self.statistics(x)
+        self.blocks = blocks = ChannelBlocks(x, self.per_sample)
+        mean, var, self.centre = self.moments(blocks, x)
         inverse_std = 1 / np.sqrt(var + self.eps)
-        shape = (*mean.shape, *(1,) * (x.ndim - 2))
+        shape = (*mean.shape[:2], *(1,) * (x.ndim - 2))
         self.mean, self.var, self.inverse_std = mean.reshape(shape), var.reshape(shape), inverse_std.reshape(shape)
-        # (x - centre) a + b, where b takes what the centre leaves of the mean: all of it, where it is near zero
-        self.centre = None if near_zero else mean.astype(x.dtype)
-        a = self.per_channel(self.weight) * inverse_std
-        b = (0 if bias is None else bias.reshape(1, -1)) - self.off_centre(mean) * a
 
+        a = inverse_std if self.weight is None else self.by_group(self.weight) * inverse_std
+        b = -self.off_centre(mean) * a
+        if bias is not None:
+            b = b + self.by_group(bias)
         y = empty_like(x)
-        work = _scale_and_shift_positive if self.relu else _scale_and_shift
-        ChannelBlocks(x, self.per_sample).run(work, (x, y), self.rounded(a, b))
+        blocks.run(_scale_and_shift_positive if self.relu else _scale_and_shift, (x, y), self.beside(a, b))
         return y
 
     def gradients(self, dy: Array, need_x: bool, need_weight: bool, need_bias: bool) -> tuple[Array | None, ...]:
-        """dx = a dy - q (x - mean) - d, with a = weight / sqrt(var + eps), and q and d from the channels' sums."""
         x = self.x
-        if not worth_blocks(x, self.per_sample):
+        if not worth_blocks(x):
             return super().gradients(dy, need_x, need_weight, need_bias)
-        blocks = ChannelBlocks(x, self.per_sample)
-        mean, inverse_std = (v.reshape(v.shape[:2]) for v in (self.mean, self.inverse_std))
+        blocks = self.blocks
         dy = ordered_like(dy, x)
         dx = empty_like(x) if need_x or self.relu else None
-
         if self.relu:
-            dy_sum, dy_centred = blocks.run(_sum_positive, (dy, x, self.y, dx), self.rounded(), sums=2)
+            sums = blocks.run(_sum_positive, (dy, x, self.y, dx), self.beside(), sums=2)
             dy = dx  # where _sum_positive has put what ReLU lets through
         else:
-            dy_sum, dy_centred = blocks.run(_sum_products, (dy, x), self.rounded(), sums=2)
-        dy_centred = dy_centred - self.off_centre(mean) * dy_sum
-        dweight = (dy_centred * inverse_std).sum(axis=0).astype(x.dtype) if need_weight else None
-        dbias = dy_sum.sum(axis=0).astype(x.dtype) if need_bias else None
-        if not need_x:
-            return None, dweight, dbias
+            sums = blocks.run(_sum_products, (dy, x), self.beside(), sums=2)
+        mean, inverse_std = (v.reshape(*v.shape[:2], 1) for v in (self.mean, self.inverse_std))
+        sums = sums.reshape(2, *mean.shape[:2], -1)  # each (S, groups, channels of a group)
+        sums[1] -= self.off_centre(mean) * sums[0]
+        dbias = sums[0].sum(axis=0).reshape(-1).astype(x.dtype) if need_bias else None
+        dweight = (sums[1] * inverse_std).sum(axis=0).reshape(-1).astype(x.dtype) if need_weight else None
+        if need_x:
+            self.to_input_in_blocks(blocks, dy, dx, sums, mean, inverse_std)
+        return dx if need_x else None, dweight, dbias
 
-        a = self.per_channel(self.weight) * inverse_std
-        averages = self.indirect(dy_sum, dy_centred)
-        if averages is None:
-            blocks.run(_scale, (dy, dx), [a.astype(x.dtype)])
-        else:
-            q = averages[1] * inverse_std**3
-            d = averages[0] * inverse_std - self.off_centre(mean) * q
-            blocks.run(_combine, (dy, x, dx), self.rounded(a, q, d))
-        return dx, dweight, dbias
-
-    def per_channel(self, weight: Array | None) -> Any:
-        return np.ones((1, self.x.shape[1])) if weight is None else weight.reshape(1, -1).astype(np.float64)
+    def to_input_in_blocks(
+        self, blocks: ChannelBlocks, dy: Array, dx: Array, sums: np.ndarray, mean: np.ndarray, inverse_std: np.ndarray
+    ) -> None:
+        """dx, from the channels' sums of dy and of dy (x - mean)."""
+        a = inverse_std
+        if self.weight is not None:
+            weight = self.by_group(self.weight)
+            a, sums = weight * inverse_std, weight * sums
+        g, g_centred = self.averages(sums.reshape(2, len(mean), -1))
+        q = g_centred * inverse_std**3
+        d = g * inverse_std - self.off_centre(mean) * q
+        blocks.run(_combine, (dy, self.x, dx), self.beside(a, q, d))
 
     def off_centre(self, mean: np.ndarray) -> np.ndarray:
         """The part of the mean that is not subtracted from x: with a centre, what rounding it to x's dtype took away."""
         return mean if self.centre is None else mean - self.centre
 
-    def rounded(self, *numbers: np.ndarray) -> list[np.ndarray]:
-        """Numbers of channels, (S, C), in x's dtype, and the centre behind them, if there is one."""
-        return [v.astype(self.x.dtype) for v in numbers] + ([] if self.centre is None else [self.centre])
+    def beside(self, *numbers: np.ndarray) -> list[np.ndarray]:
+        """Numbers of groups or of channels, by channel and in x's dtype, and the centre behind them, if there is one."""
+        return [self.by_channel(v) for v in (*numbers, *([] if self.centre is None else [self.centre]))]
+
+
+def _far(mean: np.ndarray, square: np.ndarray) -> bool:
+    """Whether a mean is more than 4 standard deviations from zero: its square is then most of the mean square."""
+    return bool((mean * mean > 16 / 17 * square).any())
+
+
+def _powers(add: Any, x: Array) -> None:
+    add(0, x)
+    add(1, x, x)
+
+
+def _deviations(add: Any, x: Array, centre: Array) -> None:
+    d = _centred(x, (centre,))
+    add(0, d)
+    add(1, d, d)
 
 
 def _centred(x: Array, centre: tuple[Array, ...]) -> Array:
@@ -209,7 +261,7 @@ def _centred(x: Array, centre: tuple[Array, ...]) -> Array:
 
 
 def _scale_and_shift(add: Any, x: Array, y: Array, a: Array, b: Array, *centre: Array) -> None:
-    np.multiply(_centred(x, centre), a, out=y)
+    np.multiply(np.subtract(x, centre[0], out=y) if centre else x, a, out=y)
     np.add(y, b, out=y)
 
 
@@ -226,7 +278,8 @@ def _sum_products(add: Any, dy: Array, x: Array, *centre: Array) -> None:
 
 def _sum_positive(add: Any, dy: Array, x: Array, y: Array, passed: Array, *centre: Array) -> None:
     """The same for what passes through ReLU."""
-    keep_only(np.greater(y, zeros_below(y)), dy, passed)
+    with short_buffer(y.shape[-1]):
+        keep_only(np.greater(y, zeros_below(y)), dy, passed)
     _sum_products(add, passed, x, *centre)
 
 
@@ -248,14 +301,6 @@ class BatchNorm(_ChannelNorm):
         per_channel = (1, -1) + (1,) * (x.ndim - 2)
         return (channel_sums(x) * x.dtype.type(x.shape[1] / max(x.size, 1))).reshape(per_channel)
 
-    def statistics(self, x: Array) -> tuple[np.ndarray, np.ndarray, bool]:
-        mean, deviation, near_zero = channel_moments(x)
-        return mean, deviation * (x.shape[1] / x.size), near_zero
-
-    def indirect(self, dy: np.ndarray, dy_centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        share = self.per_channel(self.weight) * (self.x.shape[1] / self.x.size)
-        return dy * share, dy_centred * share
-
 
 class GroupNorm(_ChannelNorm):
     """Each group of channels of each sample is normalised by its own mean and variance."""
@@ -266,28 +311,17 @@ class GroupNorm(_ChannelNorm):
         super().__init__(eps)
         self.groups = groups
 
+    def groups_of(self, channels: int) -> int:
+        return self.groups
+
     def average(self, x: Array) -> Array:
+        n, c = x.shape[:2]
         if not x.size:
-            return xp_of(x).zeros((*x.shape[:2], *(1,) * (x.ndim - 2)), x.dtype)
+            return xp_of(x).zeros((n, c, *(1,) * (x.ndim - 2)), x.dtype)
         by_channel = x.mean(axis=tuple(range(2, x.ndim)))
-        return self.over_groups(by_channel).reshape(*x.shape[:2], *(1,) * (x.ndim - 2))
-
-    def over_groups(self, by_channel: Array) -> Array:
-        """(N, C) -> (N, C): the mean over the channels of each group."""
-        n, c = by_channel.shape
-        by_group = by_channel.reshape(n, self.groups, c // self.groups).mean(axis=2, keepdims=True)
-        return xp_of(by_channel).broadcast_to(by_group, (n, self.groups, c // self.groups)).reshape(n, c)
-
-    def statistics(self, x: Array) -> tuple[np.ndarray, np.ndarray, bool]:
-        """The variance of a group is the mean of its channels' variances, plus the variance of their means."""
-        by_channel, deviation, near_zero = channel_moments(x, per_sample=True)
-        mean = self.over_groups(by_channel)
-        variance = deviation / math.prod(x.shape[2:]) + (by_channel - mean) ** 2
-        return mean, self.over_groups(variance), near_zero
-
-    def indirect(self, dy: np.ndarray, dy_centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        share = self.per_channel(self.weight) / math.prod(self.x.shape[2:])
-        return self.over_groups(dy * share), self.over_groups(dy_centred * share)
+        by_group = by_channel.reshape(n, self.groups, -1).mean(axis=2, keepdims=True)
+        each = xp_of(x).broadcast_to(by_group, (n, self.groups, c // self.groups))
+        return each.reshape(n, c, *(1,) * (x.ndim - 2))
 
 
 class LayerNorm(_Normalize):
@@ -407,12 +441,15 @@ class FixedNorm(_ChannelNorm):
     def to_input(self, g: Array, xhat: Array) -> Array:
         return g * self.inverse_std
 
-    def statistics(self, x: Array) -> tuple[np.ndarray, np.ndarray, bool]:
-        mean, var = (v.reshape(1, -1).astype(np.float64) for v in (self.fixed_mean, self.fixed_var))
-        return mean, var, bool((mean * mean <= 16 * var).all())
+    def moments(self, blocks: ChannelBlocks, x: Array) -> tuple[np.ndarray, np.ndarray, Array | None]:
+        mean, var = (v.reshape(1, -1, 1).astype(np.float64) for v in (self.fixed_mean, self.fixed_var))
+        return mean, var, mean.astype(x.dtype) if _far(mean, mean * mean + var) else None
 
-    def indirect(self, dy: np.ndarray, dy_centred: np.ndarray) -> None:
-        return None
+    def to_input_in_blocks(
+        self, blocks: ChannelBlocks, dy: Array, dx: Array, sums: np.ndarray, mean: np.ndarray, inverse_std: np.ndarray
+    ) -> None:
+        a = inverse_std if self.weight is None else self.by_group(self.weight) * inverse_std
+        blocks.run(_scale, (dy, dx), [self.by_channel(a)])
 
 
 class BatchNormReLU(BatchNorm):
@@ -512,7 +549,7 @@ def _update(running: Tensor, new: Array, momentum: float) -> None:
         return  # `checkpoint` runs a layer twice, but the batch is one
     running.array *= 1 - momentum
     running.array += (momentum * new).astype(running.dtype)
-    running._version[0] += 1
+    running._note_change()
 
 
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:

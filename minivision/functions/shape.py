@@ -28,7 +28,7 @@ from minivision.functions.operands import (
     shown,
     times,
 )
-from minivision.functions.strips import copy_into, empty_in_order_of, overwrite_with
+from minivision.functions.strips import STRIP, MemoryOrder, copy_into, empty_in_order_of, overwrite_with
 
 
 class Reshape(Function):
@@ -139,18 +139,24 @@ class Cat(Function):
         if parts[0].ndim < 3 or type(parts[0]) is not np.ndarray:
             return xp_of(*parts).concatenate(parts, axis=self.axis)
         # in the order of memory that most of the values have already
-        largest = max(parts, key=lambda p: sum(q.nbytes for q in parts if lies_in_planes(q) == lies_in_planes(p)))
-        shape = list(largest.shape)
-        shape[self.axis] = sum(self.sizes)
-        y = empty_in_order_of(largest, shape)
-        for part, end in zip(parts, np.cumsum(self.sizes), strict=True):
-            copy_into(_section(y, self.axis, int(end) - part.shape[self.axis], int(end)), part)
+        in_planes = [p.size if lies_in_planes(p) else -p.size for p in parts]
+        order = MemoryOrder(sum(in_planes) >= 0)
+        n, c, *size = (sum(self.sizes) if i == self.axis else length for i, length in enumerate(parts[0].shape))
+        y = order.names(order.empty(n, c, size, parts[0].dtype))
+        if y.size <= STRIP and abs(sum(in_planes)) == y.size:  # all of them, and few: one call copies all
+            return np.concatenate(parts, axis=self.axis, out=y)
+        for part, section in zip(parts, self.sections(y), strict=True):
+            copy_into(section, part)
         return y
 
     def backward(self, dy: Array) -> tuple[Array, ...]:
         # Views: the walk adds to a gradient in place only where it made the array itself.
-        ends = list(np.cumsum(self.sizes))
-        return tuple(_section(dy, self.axis, int(end) - n, int(end)) for n, end in zip(self.sizes, ends, strict=True))
+        return tuple(self.sections(dy))
+
+    def sections(self, y: Array) -> list[Array]:
+        """The part of each, as a view."""
+        ends = itertools.accumulate(self.sizes)
+        return [_section(y, self.axis, end - n, end) for n, end in zip(self.sizes, ends, strict=True)]
 
 
 class Flip(Function):

@@ -53,6 +53,9 @@ def _apply(x: Array, matrices: Sequence[AxisMatrix]) -> Array:
             seen = matrix.apply(seen, order.axis(axis))
         return order.names(seen)
     y, seen = order.empty(x.shape[0], x.shape[1], out, x.dtype), order.view(x)
+    in_bands = [m.sources.shape[1] > 1 and len(m.bands) > 0 for m in matrices]  # a single tap is copied faster
+    if any(in_bands) and not _surely_finite(seen):
+        in_bands = [False] * len(matrices)
 
     def resize(strip: Strip) -> None:
         everywhere = (slice(None),) * (len(out) - 1)
@@ -64,11 +67,17 @@ def _apply(x: Array, matrices: Sequence[AxisMatrix]) -> Array:
             else:
                 shape = (*part.shape[:axis], rows.stop - rows.start, *part.shape[axis + 1 :])
                 target = scratch(f"resized along axis {number}", shape, x.dtype)
-            matrix.apply_into(target, part, axis, rows)
+            (matrix.multiply_into if in_bands[number] else matrix.apply_into)(target, part, axis, rows)
             part = target
 
     in_strips(resize, order, (x.shape[0], x.shape[1], out[0]), math.prod(out[1:]))
     return order.names(y)
+
+
+def _surely_finite(x: np.ndarray) -> bool:
+    """Whether no value is infinite or NaN; False also where values are so large that the sum is, or that of their squares."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(np.vdot(x, x) if x.flags.c_contiguous else x.sum()))
 
 
 class BedOfNails(Function):

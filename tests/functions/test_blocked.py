@@ -130,7 +130,9 @@ def test_interpolation_in_strips_is_its_matrices(small_strips, monkeypatch, size
     if mode == "nearest" and align:
         return
     x, dy = rng.standard_normal((2, 3, 9, 11)), rng.standard_normal((2, 3, *size))
-    for shortest in (0, 1 << 11):  # run by run, and gathered
+    for way, shortest in (("bands", 0), ("runs", 0), ("gathered", 1 << 11)):
+        if way == "runs":
+            monkeypatch.setattr(upsampling.AxisMatrix, "bands", [])
         monkeypatch.setattr("minivision.functions.axis_matrix.SHORTEST", shortest)
         for _, arranged in layouts(x):
             leaf = Tensor(arranged, requires_grad=True)
@@ -151,6 +153,36 @@ def test_the_runs_of_a_matrix_are_its_rows():
                             weight = weights[i] if isinstance(weights, np.ndarray) else weights
                             seen[j, sources[i if len(sources) > 1 else 0]] += weight
                 assert_close(seen, m.dense())
+
+
+@pytest.mark.parametrize(("size", "out"), [(5, 10), (45, 90), (61, 100), (200, 400), (90, 45), (7, 3), (1, 4)])
+def test_the_bands_of_a_matrix_are_its_rows(size, out):
+    for m in (upsampling.linear_weights(size, out), upsampling.cubic_weights(size, out, True)):
+        for matrix in (m, m.transposed()):
+            seen = np.zeros((len(matrix.sources), matrix.columns))
+            assert matrix.bands or max(size, out) < 8
+            for band in matrix.bands:
+                assert band.matrix.shape[0] <= 32
+                assert band.matrix.shape[1] <= 40
+                seen[band.outputs, band.sources] += band.matrix
+            np.testing.assert_array_equal(seen, matrix.dense())
+
+
+def test_no_bands_where_outputs_have_many_sources():
+    assert upsampling.linear_weights(4, 900).transposed().bands == []
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_infinity_and_nan_stay_where_they_are(dtype, rng):
+    """Bands would multiply them by zeros; they are not taken where there are any."""
+    x = rng.standard_normal((1, 2, 37, 41)).astype(dtype)
+    finite = upsampling.interpolate(Tensor(x), scale_factor=2, mode="bilinear").array
+    x[0, 0, 10, 10], x[0, 1, 3, 40], x[0, 1, 30, 5] = np.inf, np.nan, -np.inf
+    for _, arranged in layouts(x):
+        y = upsampling.interpolate(Tensor(arranged), scale_factor=2, mode="bilinear").array
+        reached = ~np.isfinite(y)
+        assert [int(n) for n in reached.sum(axis=(0, 2, 3))] == [16, 12 + 16]
+        np.testing.assert_allclose(y[~reached], finite[~reached], rtol=1e-5, atol=1e-5)
 
 
 def test_enlarging_by_two_has_few_runs():

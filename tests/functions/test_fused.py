@@ -149,3 +149,15 @@ def test_finishing_blocks_of_any_shape(channels, rng, device):
             block = to_device(array.copy(order="K"), device)
             Finishing(to_device(shift, device))(block)
             assert_close(block, z + shift)
+
+
+@pytest.mark.parametrize("channels", [1, 16, 100])
+def test_finishing_some_rows_of_every_image(channels, rng, device):
+    """A block of y: its rows lie in memory without gaps, its images do not. What is not of the block stays as it is."""
+    shift = rng.standard_normal(channels)
+    for columns in (3, 93, 97):
+        y = rng.standard_normal((3, 20, columns, channels))
+        actual, expected = to_device(y, device), y.copy()
+        Finishing(to_device(shift, device), relu=True)(actual[:, 4:17])
+        expected[:, 4:17] = np.maximum(expected[:, 4:17] + shift, 0)
+        assert_close(actual, expected)

@@ -12,7 +12,7 @@ import pytest
 from minivision import reference, threads
 from minivision.autograd import Tensor, grad, no_grad
 from minivision.functions.activation import log_softmax, softmax
-from minivision.functions.loss import cross_entropy, weighted_cross_entropy
+from minivision.functions.loss import CrossEntropy, cross_entropy, weighted_cross_entropy
 from minivision.functions.regression_loss import l1_loss, mse_loss
 from tests.helpers import assert_close, layouts, numerical_gradient, to_device, to_numpy
 
@@ -269,6 +269,37 @@ def test_blocks_of_pixels(shape, threads_used, rng, device):
                 loss.backward(None if reduction == "mean" else tensor(upstream, device))
                 assert_close(loss, losses if reduction == "none" else np.array(losses.sum() / divisor), rtol=1e-11, atol=1e-11)
                 assert_close(leaf.grad, dx, rtol=1e-10, atol=1e-13)
+    finally:
+        threads.set_num_threads(before)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 31, 43), (30, 3, 5, 16), (900, 7)], ids=str)
+@pytest.mark.parametrize("ignoring", [False, True])
+@pytest.mark.parametrize("threads_used", [1, 2, 3])
+def test_many_blocks_of_pixels(shape, ignoring, threads_used, rng, monkeypatch):
+    """Blocks so small that several are needed, shared out over threads; what is kept is the gradient of the losses."""
+    monkeypatch.setattr("minivision.functions.class_blocks.BLOCK", 1500)
+    monkeypatch.setattr("minivision.functions.class_blocks.SHARED", 0)
+    monkeypatch.setattr("minivision.functions.class_blocks.SMALLEST", 1)
+    x, t = rng.standard_normal(shape) * 3, rng.integers(0, shape[1], (shape[0], *shape[2:]))
+    p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+    if ignoring:
+        t.reshape(-1)[::3] = -1
+    valid, label = t >= 0, np.maximum(t, 0)
+    losses = -np.log(np.take_along_axis(p, label[:, None], axis=1)[:, 0]) * valid
+    dx = (p - np.moveaxis(np.eye(shape[1])[label], -1, 1)) * valid[:, None]
+    before = threads.get_num_threads()
+    threads.set_num_threads(threads_used)
+    try:
+        for _, arranged in layouts(x):
+            for reduction, divisor in (("none", 1), ("sum", 1), ("mean", valid.sum())):
+                f = CrossEntropy(t, reduction=reduction)
+                loss = f.forward(arranged)
+                assert_close(loss, losses if reduction == "none" else losses.sum() / divisor, rtol=1e-11)
+                assert_close(f.p, p, rtol=1e-9, atol=1e-13)
+                upstream = rng.standard_normal(t.shape if reduction == "none" else ())
+                expected = dx * (upstream[:, None] if reduction == "none" else upstream) / divisor
+                assert_close(f.backward(upstream), expected, rtol=1e-9, atol=1e-13)
     finally:
         threads.set_num_threads(before)
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from minivision import reference, threads
 from minivision.autograd import Tensor
-from minivision.functions.normalization import BatchNorm, batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from minivision.functions.normalization import (
+    BatchNorm,
+    BatchNormReLU,
+    GroupNorm,
+    GroupNormReLU,
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    rms_norm,
+)
 from tests.helpers import assert_close, layouts, to_device, to_numpy
 
 EPS = 1e-5
@@ -191,6 +203,46 @@ def test_a_mean_far_from_zero(kind, shape, rng, device):
         rounding = 1e-3 if x.size < 1000 else 2e-5  # float32 has steps of 1e-3 at 1e4: what the mean itself can be off by
         assert_close(y, y_exact.astype(np.float64), rtol=0, atol=rounding)
         assert_close(leaf.grad, dx_exact.astype(np.float64), rtol=0, atol=10 * rounding)
+
+
+@pytest.mark.parametrize("shape", [(1, 96, 61, 45), (3, 8, 13, 97), (2, 16, 31, 37)], ids=str)
+def test_a_mean_of_a_thousand(shape, rng, device):
+    """The same with several channels in each group, whose means lie apart, and affine."""
+    channels = shape[1]
+    own = np.arange(channels).reshape(1, channels, 1, 1) / channels
+    x = (rng.standard_normal(shape) + 1e3 + own).astype(np.float32)
+    dy, (w, b) = rng.standard_normal(shape).astype(np.float32), rng.standard_normal((2, channels)).astype(np.float32)
+    y_exact, dx_exact, dw_exact, *_ = (v.astype(np.float64) for v in by_definition("group", x, w, b, dy, 8))
+    for _, arranged in layouts(x):
+        leaves = [leaf32(a, device) for a in (arranged, w, b)]
+        y = group_norm(leaves[0], 8, *leaves[1:])
+        y.backward(Tensor(to_device(dy, device)))
+        assert_close(y, y_exact, rtol=0, atol=2e-5)
+        assert_close(leaves[0].grad, dx_exact, rtol=0, atol=2e-5)
+        assert_close(to_numpy(leaves[1].grad) / abs(dw_exact).max(), dw_exact / abs(dw_exact).max(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 37, 41), (2, 4, 5000), (40, 16, 5, 7)], ids=str)
+@pytest.mark.parametrize("offset", [0, 100])
+def test_many_blocks(shape, offset, rng, monkeypatch, number_of_threads):
+    """Blocks so small that every axis is cut, shared out over threads."""
+    monkeypatch.setattr("minivision.functions.channel_blocks.SHARED", 0)
+    monkeypatch.setattr("minivision.functions.channel_blocks.SMALLEST", 1)
+    channels = shape[1]
+    x, dy, (w, b) = rng.standard_normal(shape) + offset, rng.standard_normal(shape), rng.standard_normal((2, channels))
+    for block, (kind, groups) in itertools.product((1 << 10, 1 << 13), (("batch", channels), ("group", channels // 4))):
+        monkeypatch.setattr("minivision.functions.channel_blocks.BLOCK", block)
+        expected = [v.astype(np.float64) for v in by_definition(kind, x, w, b, dy, groups)]
+        positive = expected[0] > 0
+        through_relu = [v.astype(np.float64) for v in by_definition(kind, x, w, b, dy * positive, groups)]
+        for _, arranged in layouts(x):
+            for relu, (y_exact, *exact) in ((False, expected), (True, [expected[0] * positive, *through_relu[1:]])):
+                f = {"batch": (BatchNorm, BatchNormReLU), "group": (GroupNorm, GroupNormReLU)}[kind][relu](
+                    *([groups] if kind == "group" else []), EPS
+                )
+                assert_close(f.forward(arranged, w, b), y_exact, rtol=1e-9, atol=1e-10)
+                for actual, value in zip(f.backward(dy), exact, strict=False):
+                    assert_close(actual, value, rtol=1e-8, atol=1e-9)
 
 
 def test_outliers_where_the_pivot_is_looked_for(rng, device):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -239,3 +241,20 @@ def test_sizes_and_axes_by_name():
     assert minivision.permute(x.reshape(2, 3), dims=(1, 0)).numpy().tolist() == [[0, 3], [1, 4], [2, 5]]
     assert minivision.tile(x[:2], dims=(2,)).numpy().tolist() == [0, 1, 0, 1]
     assert minivision.broadcast_to(x[:2], shape=(2, 2)).numpy().tolist() == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize("shapes", [((2, 5, 6, 7), (2, 3, 6, 7)), ((1, 40, 90, 80), (1, 80, 90, 80))], ids=["few", "many"])
+def test_cat_keeps_the_order_of_memory_that_most_have(shapes, rng):
+    a, b = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
+    for axis, (name, x), (other, y) in itertools.product((0, 1, 2, -1), layouts(a), layouts(b)):
+        if axis not in (1, -3):
+            y = np.ascontiguousarray(y[:, : min(y.shape[1], x.shape[1])])
+            x = x[:, : y.shape[1]]
+        parts = [Tensor(v, requires_grad=True) for v in (x, y)]
+        joined = F.cat(parts, axis)
+        np.testing.assert_array_equal(joined.array, np.concatenate([x, y], axis=axis))
+        dy = rng.standard_normal(joined.shape).astype(np.float32)
+        joined.backward(Tensor(dy))
+        np.testing.assert_array_equal(np.concatenate([p.grad.array for p in parts], axis=axis), dy)
+        if axis == 1 and name == other == "channels-last":
+            assert joined.array.transpose(0, 2, 3, 1).flags.c_contiguous
