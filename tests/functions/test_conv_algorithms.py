@@ -28,7 +28,6 @@ from minivision.functions.convolution import (
     conv_transpose2d,
     conv_transpose3d,
     definition,
-    direct,
     fft,
     im2col,
     matrix,
@@ -201,8 +200,8 @@ def test_small_gradients_are_computed_side_by_side(threads, monkeypatch):
     monkeypatch.setattr(convolution_faces, "TOO_LITTLE", 0)
     barrier = threading.Barrier(2, timeout=20)
     for face in ("correlate_transposed", "correlate_kernel"):
-        original = getattr(direct, face)
-        monkeypatch.setattr(direct, face, lambda *a, original=original: (barrier.wait(), original(*a))[1])
+        original = getattr(convolution_faces, face)
+        monkeypatch.setattr(convolution_faces, face, lambda *a, original=original: (barrier.wait(), original(*a))[1])
     x, w = (Tensor(np.ones(s), requires_grad=True) for s in ((1, 2, 5, 5), (3, 2, 3, 3)))
     conv2d(x, w).sum().backward()
     assert_close(x.grad[0, 0, 2], [3, 6, 9, 6, 3] * np.array(3))
@@ -231,10 +230,63 @@ def test_an_error_in_one_gradient_is_raised(threads, monkeypatch):
 
     threads(2)
     monkeypatch.setattr(convolution_faces, "TOO_LITTLE", 0)
-    monkeypatch.setattr(direct, "correlate_kernel", fail)
+    monkeypatch.setattr(convolution_faces, "correlate_kernel", fail)
     x, w = (Tensor(np.ones(s), requires_grad=True) for s in ((1, 2, 5, 5), (3, 2, 3, 3)))
     with pytest.raises(RuntimeError, match="not today"):
         conv2d(x, w).sum().backward()
+
+
+# ---- both gradients from the same windows ----
+
+
+def at_once(case):
+    """Whether im2col can compute both gradients of the convolution at once, and of the transposed convolution."""
+    return case.window.groups == 1 and set(case.window.stride) == {1}, case.window.groups == 1
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_gradients_from_the_same_windows(dtype, number, threads, small_blocks, device):
+    threads(number)
+    tolerance = {np.float64: EXACT, np.float32: SINGLE}[dtype]
+    for case in CASES:
+        direct, transposed = at_once(case)
+        y, dx, dw = expected(case)
+        for arrays in zip(*map(layouts, case.arrays(dtype)), strict=True):
+            x, w, dy = (to_device(array, device) for _, array in arrays)
+            found = [*zip(im2col.gradients(x, dy, w, case.window), (dx, dw), strict=True)] if direct else []
+            if transposed:  # here x is what arrives, and dy went in
+                found += zip(im2col.gradients_of_transposed(dy, x, w, case.window), (y, dw), strict=True)
+            for actual, values in found:
+                assert actual.dtype == dtype
+                assert_close(actual, values, rtol=tolerance, atol=tolerance * max(1, abs(values).max(initial=0)))
+            for array, values in zip((x, w, dy), case.arrays(dtype), strict=True):
+                np.testing.assert_array_equal(to_numpy(array), values)  # inputs stay as they are
+
+
+def test_where_the_same_windows_serve(monkeypatch):
+    """For enough channels and a stride of 1, or a transposed convolution; where both gradients are wanted, and by im2col."""
+    gathered, original = [], im2col.WindowMatrix._gathered
+    monkeypatch.setattr(im2col.WindowMatrix, "_gathered", lambda *a: gathered.append(1) or original(*a))
+
+    def count(function, x, w, wanted=(True, True), **settings):
+        x, w = (Tensor(np.ones(s, "f"), requires_grad=wish) for s, wish in zip((x, w), wanted, strict=True))
+        y = function(x, w, **settings).sum()
+        gathered.clear()
+        y.backward()
+        return len(gathered)
+
+    x, w = (1, 16, 9, 8), (16, 16, 3, 3)
+    assert count(conv2d, x, w) == 1
+    assert count(conv2d, x, w, padding=1, dilation=2) == 1
+    assert count(conv_transpose2d, x, w, stride=2) == 1
+    assert count(conv2d, x, w, (True, False)) == 1
+    assert count(conv2d, x, w, stride=2) == 5  # the gradient to x in four phases
+    for function in (conv2d, conv_transpose2d):
+        assert count(function, (1, 32, 9, 8), (32, 16, 3, 3), groups=2) == 4  # each gradient for each group
+    with conv_algorithm("definition"):
+        assert count(conv2d, x, w) == 0
+    assert count(conv2d, (1, 16, 3, 4), w, padding=1) == 2  # fewer positions than filters
 
 
 # ---- every algorithm is the definition ----

@@ -7,7 +7,7 @@ from typing import Any
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array
-from minivision.functions.convolution.faces import correlate, correlate_kernel, correlate_transposed, side_by_side
+from minivision.functions.convolution.faces import correlate, gradients
 from minivision.functions.convolution.finishing import Finishing
 from minivision.functions.convolution.geometry import AXES, need_samples, sliding_window
 from minivision.functions.layout import channel_sums
@@ -39,12 +39,7 @@ class Convolution(Function):
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         need_x, need_w, need_b = self.needs_input_grad[0], self.needs_input_grad[1], self.has_bias and self.needs_input_grad[2]
-        dx, dw = side_by_side(
-            (lambda: correlate_transposed(dy, self.w, self.size, self.window)) if need_x else None,
-            (lambda: correlate_kernel(self.x, dy, self.w.shape[2:], self.window)) if need_w else None,
-            dy.size // dy.shape[1],
-            self.w,
-        )
+        dx, dw = gradients(self.x if need_w else None, dy, self.w, self.size, self.window, need_x)
         db = channel_sums(dy) if need_b else None
         return (dx, dw, db) if self.has_bias else (dx, dw)
 

@@ -11,6 +11,7 @@ Several algorithms compute them, each in a module of its own beside this one; `c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -65,6 +66,48 @@ def _need_positions(dy: Array, size: Sequence[int], kernel: Sequence[int], windo
             f"convolution: the gradient (N, F, *out) = {dy.shape} and the input's size {tuple(size)} do not fit: with a "
             f"kernel of {tuple(kernel)} such an input has {out} positions"
         )
+
+
+def gradients(
+    x: Array | None, dy: Array, w: Array, size: Sequence[int], window: Window, need_x: bool = True
+) -> Sequence[Array | None]:
+    """(dx, dw) of y = correlate(x, w), from dy (N, F, *out): the other two faces. Without x (N, C, *size), dw is not needed."""
+    if x is not None and need_x:
+        algorithm = _of_both(("correlate_transposed", "correlate_kernel"), dy, w, size, window)
+        if algorithm is not None and algorithm.shares_windows(dy, w, size, window):
+            with one_blas_thread():
+                return algorithm.gradients(x, dy, w, window)
+    return side_by_side(
+        (lambda: correlate_transposed(dy, w, size, window)) if need_x else None,
+        (lambda: correlate_kernel(x, dy, w.shape[2:], window)) if x is not None else None,
+        dy.size // dy.shape[1],
+        w,
+    )
+
+
+def gradients_of_transposed(
+    x: Array | None, dy: Array, w: Array, out: Sequence[int], window: Window, need_x: bool = True
+) -> Sequence[Array | None]:
+    """(dx, dw) of y = correlate_transposed(x, w), from dy (N, C, *size). Without x (N, F, *out), dw is not needed."""
+    if x is not None and need_x:
+        algorithm = _of_both(("correlate", "correlate_kernel"), x, w, dy.shape[2:], window)
+        if algorithm is not None and algorithm.shares_windows_of_transposed(x, w, window):
+            with one_blas_thread():
+                return algorithm.gradients_of_transposed(x, dy, w, window)
+    return side_by_side(
+        (lambda: correlate(dy, w, window)) if need_x else None,
+        (lambda: correlate_kernel(dy, x, w.shape[2:], window)) if x is not None else None,
+        dy.shape[0] * math.prod(out),
+        w,
+    )
+
+
+def _of_both(faces: Sequence[str], y: Array, w: Array, size: Sequence[int], window: Window) -> Any:
+    """The algorithm that computes both faces, if it is one and the same and can do them together; y is (N, F, *out)."""
+    _need_positions(y, size, w.shape[2:], window)
+    problem = Problem.of(y.shape[0], size, y.shape[2:], w, window)
+    first, second = (algorithm_for(face, problem) for face in faces)
+    return first if first is second and hasattr(first, "gradients") else None
 
 
 def side_by_side(first: Face | None, second: Face | None, positions: int, w: Array) -> list[Array | None]:

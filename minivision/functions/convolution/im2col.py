@@ -65,8 +65,6 @@ def correlate_transposed(dy: Array, w: Array, size: Sequence[int], window: Windo
     """dy (N, F, *out), w (F, C/groups, *kernel) -> dx (N, C, *size)."""
     if _stamps_lie_apart(dy, w, size, window):
         return _mosaic(dy, w, size)
-    if _stamps_lie_apart(dy, w, size, window):
-        return _mosaic(dy, w, size)
     if _stamps_pay(dy, w, window):
         return _stamped(dy, w, size, window)
     xp = xp_of(dy, w)
@@ -208,15 +206,67 @@ def correlate_kernel(x: Array, dy: Array, kernel: Sequence[int], window: Window)
     return matrix.as_kernel(total if upright else total.T)
 
 
-def _correlate_into(y: Array, x: Array, w: Array, window: Window, finish: Finish | None = None) -> None:
-    """Fill y (N, *out, F), any view of memory, with the convolution of x (N, C, *size) and w."""
+# ---- both gradients from one matrix of windows ----
+
+
+def shares_windows(dy: Array, w: Array, size: Sequence[int], window: Window) -> bool:
+    """Whether `gradients` is the way to both gradients of a convolution: it has a stride of 1, and dx is not stamped."""
+    if window.groups > 1 or any(s > 1 for s in window.stride) or math.prod(w.shape[2:]) == 1:
+        return False
+    return _many_windows(dy.shape[0] * math.prod(size), w.shape[1]) and not _stamps_pay(dy, w, window)
+
+
+def gradients(x: Array, dy: Array, w: Array, window: Window) -> tuple[Array, Array]:
+    """x (N, C, *size), dy (N, F, *out), w (F, C, *kernel) -> dx (N, C, *size) and dw (F, C, *kernel).
+
+    In words of im2col, dx = D w' with the windows of dy in the rows of D, and w' the kernels turned around. Both sides are linear
+    in w', so its gradient is D^T x. Windows that were gathered for one product serve for the other.
+    """
+    xp, size = xp_of(x, dy, w), x.shape[2:]
+    backwards = (slice(None), slice(None), *(slice(None, None, -1) for _ in size))
+    shifts = tuple(
+        (d * (k - 1) - before, 0) for k, d, (before, _) in zip(w.shape[2:], window.dilation, window.padding, strict=True)
+    )
+    turned = _swapped(w, 1)[backwards]  # (C, F, *kernel)
+    dx = empty((x.shape[0], *size, x.shape[1]), xp.result_type(x, dy, w), xp)
+    dturned = _correlate_into(dx, dy, turned, window._replace(padding=shifts), beside=channels_last(x))
+    return channels_first(dx), xp.ascontiguousarray(dturned.swapaxes(0, 1)[backwards])
+
+
+def shares_windows_of_transposed(x: Array, w: Array, window: Window) -> bool:
+    """Whether `gradients_of_transposed` is the way to both gradients of a transposed convolution."""
+    return window.groups == 1 and math.prod(w.shape[2:]) > 1 and _many_windows(x.size // max(x.shape[1], 1), w.shape[0])
+
+
+def gradients_of_transposed(x: Array, dy: Array, w: Array, window: Window) -> tuple[Array, Array]:
+    """x (N, F, *out), dy (N, C, *size), w (F, C, *kernel) -> dx (N, F, *out) and dw, where x went through `correlate_transposed`.
+
+    dx = D w is the convolution of dy with w; so its gradient to w is D^T x.
+    """
+    xp = xp_of(x, dy, w)
+    dx = empty((x.shape[0], *x.shape[2:], x.shape[1]), xp.result_type(x, dy, w), xp)
+    dw = _correlate_into(dx, dy, w, window, beside=channels_last(x))
+    return channels_first(dx), dw
+
+
+def _many_windows(positions: int, filters: int) -> bool:
+    return FEW_CHANNELS <= filters < min(MANY_FILTERS, positions)
+
+
+def _correlate_into(
+    y: Array, x: Array, w: Array, window: Window, finish: Finish | None = None, beside: Array | None = None
+) -> Any:
+    """Fill y (N, *out, F), any view of memory, with the convolution of x (N, C, *size) and w.
+
+    If there is an array `beside` y, of its shape, the sum of each window times what stands there is returned, as (F, C, *kernel).
+    """
     matrix = WindowMatrix(x, w.shape, window, y.shape[1:-1])
     weights = matrix.of_kernel(w).T  # (K C/g, F)
     if weights.size * FEWEST_ROWS <= AT_ONCE:
         weights = matrix.xp.ascontiguousarray(weights)
     whole = window.groups == 1 and y.flags.c_contiguous  # products can be written to their place
 
-    if whole and matrix.is_small_beside_the_weight:
+    if whole and beside is None and matrix.is_small_beside_the_weight:
         columns, product = matrix.whole(), y.reshape(-1, y.shape[-1])
 
         def multiply(f: slice) -> None:
@@ -228,8 +278,9 @@ def _correlate_into(y: Array, x: Array, w: Array, window: Window, finish: Finish
             finish(y)
         return
 
-    def fill(block: tuple[slice, slice]) -> None:
+    def fill(block: tuple[slice, slice], total: Array | None = None) -> None:
         target = y[block]
+        factors = None if beside is None else _in_rows(beside[block])
         for group, (_, f) in enumerate(matrix.groups()):
             for some, columns in matrix.pieces(block, group):
                 # for each image: (positions, K C/g) @ (K C/g, F/g) -> (positions, F/g)
@@ -240,10 +291,24 @@ def _correlate_into(y: Array, x: Array, w: Array, window: Window, finish: Finish
                     product = _workspace("product", (*columns.shape[:2], f.stop - f.start), y.dtype, matrix.xp)
                     _multiply(columns, weights[:, f], product)
                     rows[..., f] = product.reshape(*rows.shape[:-1], -1)
+                if factors is not None:
+                    _add_products(total, columns, factors[some].reshape(*columns.shape[:2], -1))
         if finish is not None:
             finish(target)
 
-    _share_out(fill, matrix.blocks(), matrix.on_cpu)
+    if beside is None:
+        _share_out(fill, matrix.blocks(), matrix.on_cpu)
+        return None
+    blocks = matrix.blocks(products=2)
+    shares = min(get_num_threads(), len(blocks)) if matrix.on_cpu else 1
+    sums = matrix.xp.zeros((shares, matrix.width, y.shape[-1]), y.dtype)
+
+    def fill_share(share: int) -> None:
+        for block in blocks[share::shares]:
+            fill(block, sums[share])
+
+    _share_out(fill_share, range(shares), matrix.on_cpu)
+    return matrix.as_kernel((sums.sum(axis=0) if shares != 1 else sums[0]).T)
 
 
 class WindowMatrix:
@@ -268,11 +333,14 @@ class WindowMatrix:
         taps = range(2, x.ndim)
         self.order = (0, 1, *taps) if self.in_planes else (0, *taps, 1)
 
-    def blocks(self) -> list[tuple[slice, slice]]:
-        """Slices of (N, first spatial axis) that cut the rows of the matrix into blocks, each the work of one thread."""
+    def blocks(self, products: int = 1) -> list[tuple[slice, slice]]:
+        """Slices of (N, first spatial axis) that cut the rows of the matrix into blocks, each the work of one thread.
+
+        `products`: how many of them there will be with each block.
+        """
         images, height, per_row = self.x.shape[0], self.out[0], math.prod(self.out[1:])
         positions = max(CPU_BLOCK // (self.channels + self.filters), self.at_once)
-        nanoseconds = images * height * per_row * self.width * (0.1 + 0.022 * self.filters / self.window.groups)
+        nanoseconds = images * height * per_row * self.width * (0.1 + products * 0.022 * self.filters / self.window.groups)
         threads = get_num_threads() if self.on_cpu and nanoseconds > NOT_SHARED_OUT else 1
         return boxes(images, height, per_row, positions, threads)
 

@@ -7,7 +7,7 @@ from typing import Any
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array
 from minivision.functions.convolution.direct import Shape, checked_inputs, way_out
-from minivision.functions.convolution.faces import correlate, correlate_kernel, correlate_transposed, side_by_side
+from minivision.functions.convolution.faces import correlate_transposed, gradients_of_transposed
 from minivision.functions.convolution.finishing import Finishing
 from minivision.functions.convolution.geometry import (
     AXES,
@@ -39,7 +39,7 @@ class TransposedConvolution(Function):
         self.check_channels(x.shape, w.shape, None if b is None else b.shape)
         self.window, self.size = self.geometry(x.shape, w.shape)
         self.x = x if self.needs_input_grad[1] else None
-        self.w, self.has_bias, self.positions = w, b is not None, x.size // x.shape[1]
+        self.w, self.has_bias, self.out = w, b is not None, x.shape[2:]
         y = correlate_transposed(x, w, self.size, self.window)
         if b is not None and channels_last(y).flags.c_contiguous:
             Finishing(b)(channels_last(y))
@@ -49,12 +49,7 @@ class TransposedConvolution(Function):
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         need_x, need_w, need_b = self.needs_input_grad[0], self.needs_input_grad[1], self.has_bias and self.needs_input_grad[2]
-        dx, dw = side_by_side(
-            (lambda: correlate(dy, self.w, self.window)) if need_x else None,
-            (lambda: correlate_kernel(dy, self.x, self.w.shape[2:], self.window)) if need_w else None,
-            self.positions,
-            self.w,
-        )
+        dx, dw = gradients_of_transposed(self.x if need_w else None, dy, self.w, self.out, self.window, need_x)
         db = channel_sums(dy) if need_b else None
         return (dx, dw, db) if self.has_bias else (dx, dw)
 
