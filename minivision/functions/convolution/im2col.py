@@ -17,6 +17,7 @@ BLAS multiplies a matrix just as well when it lies transposed, so both give chan
 The gradient to x is a convolution of dy with the flipped kernel. With a stride s it falls into s x s of them, one for every phase
 of x: positions that are equal modulo s meet the same kernel positions, every s-th. Nothing is multiplied by inserted zeros.
 Two other ways to it begin with products of each dy and the kernels: `_mosaic`, where these do not overlap, and `_stamped`.
+Where both gradients are wanted and the stride is 1, they come from the same windows of dy: see `gradients`.
 """
 
 from __future__ import annotations
