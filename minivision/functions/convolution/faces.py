@@ -26,7 +26,7 @@ Face = Callable[[], Array]  # one of them, with all that it needs
 # What is still to be done, in place, to each finished block of y, while it is in the cache: (..., F)
 Finish = Callable[[Array], Any]
 
-TOO_LITTLE = 100_000  # nanoseconds, for another thread to be woken up for
+TOO_LITTLE = 500_000  # nanoseconds, for another thread to be woken up for
 SIDE_BY_SIDE = 3_000_000  # nanoseconds of a face on one core; from here on two threads share out each of them
 
 

@@ -360,9 +360,10 @@ class _Tiled(NamedTuple):
         box[:, rows, : columns.start] = box[:, rows, columns.stop :] = 0
         copy_across(box[tuple(inside)], x[tuple(seen)])
 
-        windows = np.lib.stride_tricks.sliding_window_view(box, (self.size, self.size), (1, 2))[:, ::M, ::M]
         tiles = scratch("winograd tiles", (*block.shape, self.size, self.size, x.shape[-1]), x.dtype)
-        tiles[...] = windows.transpose(0, 1, 2, 4, 5, 3)
+        image, row, pixel, channel = box.strides
+        # as sliding_window_view, in a tenth of the time
+        tiles[...] = np.ndarray(tiles.shape, x.dtype, box, 0, (image, M * row, M * pixel, row, pixel, channel))
         return tiles.reshape(block.tiles, self.size**2, x.shape[-1])
 
 
