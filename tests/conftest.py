@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import zlib
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from minivision import backend
+from minivision import backend, threads
 from tests.strict_cupy import strict_cupy
 
 # The same examples in every run; `device` and `rng` may be shared by the examples of one test.
@@ -48,6 +49,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("oracle"):
                 item.add_marker(needs_torch)
+
+
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    """`set_num_threads`, undone at the end."""
+    before = threads.get_num_threads()
+    yield threads.set_num_threads
+    threads.set_num_threads(before)
+
+
+@pytest.fixture(params=[1, 2, 3], ids="{} threads".format)
+def number_of_threads(request: pytest.FixtureRequest, set_threads: Callable[[int], None]) -> int:
+    """So many threads, which are set."""
+    set_threads(request.param)
+    return request.param
 
 
 @pytest.fixture

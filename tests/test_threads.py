@@ -19,24 +19,14 @@ import minivision
 from minivision import threads
 from minivision.autograd import is_grad_enabled, no_grad
 from minivision.blocks import in_blocks
+from minivision.functions.channel_blocks import ChannelBlocks
+from minivision.functions.class_blocks import ClassBlocks
 from minivision.threads import for_each, get_num_threads, set_num_threads, spans
 
 
-@pytest.fixture(params=[1, 2, 3])
-def count(request):
-    """So many threads, and as many as before afterwards."""
-    before = get_num_threads()
-    set_num_threads(request.param)
-    yield request.param
-    set_num_threads(before)
-
-
 @pytest.fixture
-def two():
-    before = get_num_threads()
-    set_num_threads(2)
-    yield
-    set_num_threads(before)
+def two(set_threads):
+    set_threads(2)
 
 
 def run(code, **environment):
@@ -57,7 +47,7 @@ def meet(barrier):
 # ---- jobs ----
 
 
-def test_every_job_once(count):
+def test_every_job_once(number_of_threads):
     done = []
     for_each(done.append, range(1000))
     assert sorted(done) == list(range(1000))
@@ -65,8 +55,8 @@ def test_every_job_once(count):
     assert len(done) == 1000
 
 
-def test_jobs_run_side_by_side(count):
-    for_each(meet(threading.Barrier(count, timeout=10)), range(count))
+def test_jobs_run_side_by_side(number_of_threads):
+    for_each(meet(threading.Barrier(number_of_threads, timeout=10)), range(number_of_threads))
 
 
 def test_the_caller_works_along(two):
@@ -82,7 +72,7 @@ def test_the_caller_works_along(two):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_values_do_not_depend_on_the_number(count, dtype):
+def test_values_do_not_depend_on_the_number(number_of_threads, dtype):
     x = np.random.default_rng(0).standard_normal((7, 33, 41, 13)).astype(dtype)
     for a in (x, x.transpose(0, 3, 1, 2), x[:, ::2], x[:0], x[:1, :1, :1, :1]):
         y = np.empty_like(a)
@@ -106,7 +96,7 @@ def test_work_inside_work_is_done_alone(two):
 @pytest.mark.parametrize("length", [1, 15, 16, 17, 1000, 4097])
 @pytest.mark.parametrize("step", [1, 16, 100, 5000])
 @pytest.mark.parametrize("aligned", [1, 16])
-def test_spans(count, length, step, aligned):
+def test_spans(number_of_threads, length, step, aligned):
     parts = spans(length, step, aligned)
     assert parts[0].start == 0
     assert parts[-1].stop == length
@@ -119,7 +109,7 @@ def test_spans(count, length, step, aligned):
 # ---- errors ----
 
 
-def test_an_error_is_raised_here(count):
+def test_an_error_is_raised_here(number_of_threads):
     class Wrong(Exception):
         pass
 
@@ -503,6 +493,28 @@ def test_blas_keeps_to_one_thread_meanwhile(two):
         set_num_threads(3)
         assert [library.get_num_threads() for library in libraries] == [1] * len(libraries)
     assert [library.get_num_threads() for library in libraries] == [3] * len(libraries)
+
+
+def test_blas_keeps_to_one_thread_where_nothing_is_shared_out(two):
+    """Or the threads that it wakes wait in a busy loop on the core that the next operation needs."""
+    libraries = threads._blas.libraries()
+    if not libraries:
+        pytest.skip("threadpoolctl knows no BLAS here")
+
+    def work(*arguments):
+        inside.append([library.get_num_threads() for library in libraries])
+
+    x = np.ones((2, 32, 32, 32), np.float32)  # few enough for one thread
+    for share_out in (
+        lambda: for_each(work, range(1)),
+        lambda: threads.in_turn(work, range(1)),
+        lambda: ChannelBlocks(x).run(work, (x,), ()),
+        lambda: ClassBlocks(x).run(work, (x,), ()),
+    ):
+        inside = []
+        share_out()
+        assert inside == [[1] * len(libraries)]
+        assert [library.get_num_threads() for library in libraries] == [2] * len(libraries)
 
 
 # ---- processes ----

@@ -84,10 +84,8 @@ def same_dtype(
 
     With `floating`, integers become float32 first, as in a division. Unless `fit` is False, a number must fit into the dtype.
     """
-    if isinstance(input, Tensor) and isinstance(other, Tensor):  # as `alike`, without the call
-        a, b = input.array, other.array
-        if a.dtype is b.dtype and a.shape == b.shape and type(a) is type(b) and a.dtype.kind == "f":
-            return input, other
+    if alike(input, other):
+        return input, other
     operands = (operand(input, op, names[0]), operand(other, op, names[1]))
     tensors = [v for v in operands if isinstance(v, Tensor)]
     dtype = result_type(*(v.array if isinstance(v, Tensor) else v for v in operands))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minivision import nn, optim
 from minivision.autograd import Function, Tensor, no_grad
+from minivision.nn import functional
 from tests.helpers import assert_close, to_device
 
 
@@ -66,6 +68,42 @@ def test_a_change_that_matters_to_nobody_is_fine(change, device):
         change(x)
     y.backward()
     assert_close(x.grad, [2.0, 2])
+
+
+def batch_norm_in_training(x):
+    functional.batch_norm(constant([[1, 2], [3, 5]], x.device), x.detach(), constant([1, 1], x.device), training=True)
+
+
+def embedding_with_max_norm(x):
+    functional.embedding(Tensor(to_device(np.array([0]), str(x.device))), x.detach().reshape(2, 1), max_norm=0.5)
+
+
+def load_state_dict(x):
+    module = nn.Module()
+    module.weight = x
+    module.load_state_dict({"weight": constant([3, 4], x.device)})
+
+
+def step(*weights):
+    for w in weights:
+        w.grad = w.detach().clone()
+    optim.SGD(weights, lr=0.1).step()
+
+
+def step_of_several(x):
+    """Small parameters are gathered and updated as one."""
+    step(x, nn.Parameter(constant([1, 2, 3], x.device)))
+
+
+@pytest.mark.parametrize("change", [batch_norm_in_training, embedding_with_max_norm, load_state_dict, step, step_of_several])
+def test_what_writes_besides_is_noticed(change, device):
+    x = nn.Parameter(leaf([1, 2], device))
+    y = (x * x).sum()
+    before = x.array.copy()
+    change(x)
+    assert (x.array != before).any()
+    with pytest.raises(RuntimeError, match=r"Mul: a tensor of shape \(2,\)"):
+        y.backward()
 
 
 def test_outputs_are_watched_too(device):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minivision import functions, reference, threads
+from minivision import functions, reference
 from minivision.autograd import Tensor, grad
 from minivision.blocks import in_blocks
 from minivision.functions import activation, dropout, padding, pooling, shape, smooth_activation, unpooling, upsampling
@@ -13,13 +13,7 @@ from minivision.functions.selecting import keep_only, take_where
 from minivision.functions.strips import STRIP, MemoryOrder, Strip, in_strips
 from tests.helpers import assert_close, layouts, numerical_gradient, tie_free
 
-
-@pytest.fixture(params=[1, 2, 3], autouse=True)
-def several_threads(request):
-    before = threads.get_num_threads()
-    threads.set_num_threads(request.param)
-    yield request.param
-    threads.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("number_of_threads")
 
 
 @pytest.fixture

@@ -161,14 +161,6 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(im2col, "NOT_SHARED_OUT", 1)
 
 
-@pytest.fixture
-def threads():
-    """`set_num_threads`, undone at the end."""
-    before = minivision.threads.get_num_threads()
-    yield minivision.threads.set_num_threads
-    minivision.threads.set_num_threads(before)
-
-
 # ---- blocks ----
 
 
@@ -194,9 +186,9 @@ def test_boxes_are_as_much_for_each_thread():
 # ---- both gradients of a small convolution at once ----
 
 
-def test_small_gradients_are_computed_side_by_side(threads, monkeypatch):
+def test_small_gradients_are_computed_side_by_side(set_threads, monkeypatch):
     """Each waits for the other to begin."""
-    threads(2)
+    set_threads(2)
     monkeypatch.setattr(convolution_faces, "TOO_LITTLE", 0)
     barrier = threading.Barrier(2, timeout=20)
     for face in ("correlate_transposed", "correlate_kernel"):
@@ -210,8 +202,8 @@ def test_small_gradients_are_computed_side_by_side(threads, monkeypatch):
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("side_by_side", [0, 1e12])
-def test_gradients_side_by_side_or_not(side_by_side, number, threads, monkeypatch):
-    threads(number)
+def test_gradients_side_by_side_or_not(side_by_side, number, set_threads, monkeypatch):
+    set_threads(number)
     monkeypatch.setattr(convolution_faces, "TOO_LITTLE", 0)
     monkeypatch.setattr(convolution_faces, "SIDE_BY_SIDE", side_by_side)
     for case in CASES:
@@ -224,11 +216,11 @@ def test_gradients_side_by_side_or_not(side_by_side, number, threads, monkeypatc
                 assert_close(actual, wanted, rtol=EXACT, atol=EXACT)
 
 
-def test_an_error_in_one_gradient_is_raised(threads, monkeypatch):
+def test_an_error_in_one_gradient_is_raised(set_threads, monkeypatch):
     def fail(*arguments):
         raise RuntimeError("not today")
 
-    threads(2)
+    set_threads(2)
     monkeypatch.setattr(convolution_faces, "TOO_LITTLE", 0)
     monkeypatch.setattr(convolution_faces, "correlate_kernel", fail)
     x, w = (Tensor(np.ones(s), requires_grad=True) for s in ((1, 2, 5, 5), (3, 2, 3, 3)))
@@ -246,8 +238,8 @@ def at_once(case):
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_gradients_from_the_same_windows(dtype, number, threads, small_blocks, device):
-    threads(number)
+def test_gradients_from_the_same_windows(dtype, number, set_threads, small_blocks, device):
+    set_threads(number)
     tolerance = {np.float64: EXACT, np.float32: SINGLE}[dtype]
     for case in CASES:
         direct, transposed = at_once(case)
@@ -333,13 +325,13 @@ def test_half_precision_stays_half(name):
 
 @pytest.mark.parametrize("case", CASES, ids=repr)
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_many_blocks_and_threads(name, case, small_blocks, threads):
+def test_many_blocks_and_threads(name, case, small_blocks, set_threads):
     """The size of the blocks changes nothing, and neither does the number of threads, but for rounding."""
     algorithm = applying(name, case)
     if algorithm is None or algorithm in (definition, matrix):  # these have neither
         return
     for number in (1, 2, 3):
-        threads(number)
+        set_threads(number)
         for actual, values in zip(faces(algorithm, case, *case.arrays()), expected(case), strict=True):
             assert_close(actual, values, rtol=EXACT, atol=EXACT)
 

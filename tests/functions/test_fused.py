@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minivision import threads
 from minivision.autograd import Tensor, grad
 from minivision.functions.activation import relu
 from minivision.functions.convolution import conv2d
@@ -16,14 +15,6 @@ from minivision.functions.normalization import batch_norm, group_norm, normalize
 from tests.helpers import assert_close, layouts, to_device, to_numpy
 
 SMALL, LARGE = (2, 6, 5, 4), (3, 6, 41, 37)  # a few whole arrays; and blocks
-
-
-@pytest.fixture(params=[1, 2, 3], ids="{} threads".format)
-def number_of_threads(request):
-    before = threads.get_num_threads()
-    threads.set_num_threads(request.param)
-    yield request.param
-    threads.set_num_threads(before)
 
 
 def leaf(array, device, dtype=np.float64):

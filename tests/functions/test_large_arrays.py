@@ -14,14 +14,6 @@ from tests.helpers import assert_close, layouts, to_device
 TOLERANCE = {np.float32: 2e-4, np.float64: 1e-11}
 
 
-@pytest.fixture(params=[1, 2, 3])
-def count(request):
-    before = get_num_threads()
-    set_num_threads(request.param)
-    yield request.param
-    set_num_threads(before)
-
-
 @pytest.fixture
 def small(monkeypatch):
     """Limits that small arrays exceed."""
@@ -57,7 +49,7 @@ def close(actual, expected, dtype):
         ((40, 0), (0, 50)),
     ],
 )
-def test_matmul(a, b, dtype, count, small, device, rng):
+def test_matmul(a, b, dtype, number_of_threads, small, device, rng):
     a, b = rng.standard_normal(a).astype(dtype), rng.standard_normal(b).astype(dtype)
     dy = rng.standard_normal((a @ b).shape).astype(dtype)
     for _, left in layouts(a):
@@ -80,7 +72,7 @@ def _sum_to(gradient, like):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(67, 24), (3, 5, 24), (24,), (0, 24), (2, 3, 4, 24)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_linear(shape, bias, dtype, count, small, device, rng):
+def test_linear(shape, bias, dtype, number_of_threads, small, device, rng):
     x, w, b = (rng.standard_normal(s).astype(dtype) for s in (shape, (19, 24), (19,)))
     dy = rng.standard_normal((*shape[:-1], 19)).astype(dtype)
     expected = x.astype(np.float64) @ w.T + (b if bias else 0)
@@ -98,14 +90,14 @@ def test_linear(shape, bias, dtype, count, small, device, rng):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.int64])
-def test_products_of_other_types(dtype, count, small):
+def test_products_of_other_types(dtype, number_of_threads, small):
     a, b = np.arange(30 * 20).reshape(30, 20) % 7, np.arange(20 * 40).reshape(20, 40) % 5
     y = Tensor(a.astype(dtype)) @ Tensor(b.astype(dtype))
     assert y.dtype == dtype
     np.testing.assert_array_equal(y.numpy(), (a @ b).astype(dtype))
 
 
-def test_nan_and_infinity_go_through(count, small):
+def test_nan_and_infinity_go_through(number_of_threads, small):
     a = np.ones((60, 60), np.float32)
     a[3, 4], a[50, 7] = np.nan, np.inf
     with np.errstate(invalid="ignore"):
@@ -125,7 +117,7 @@ def test_nan_and_infinity_go_through(count, small):
         (lambda a, b: a / b, lambda a, b: 1 / b, lambda a, b: -a / b**2),
     ],
 )
-def test_arithmetic(operation, da, db, dtype, count, small, device, rng):
+def test_arithmetic(operation, da, db, dtype, number_of_threads, small, device, rng):
     shape = (3, 5, 7, 9)
     a, b, dy = (rng.uniform(1, 2, shape).astype(dtype) for _ in range(3))
     for _, left in layouts(a):
@@ -148,7 +140,7 @@ def test_arithmetic(operation, da, db, dtype, count, small, device, rng):
 
 
 @pytest.mark.parametrize("other", [(5, 1, 1), (1, 1, 9), (1,), (3, 5, 7, 1)])
-def test_broadcasting(other, count, small, device, rng):
+def test_broadcasting(other, number_of_threads, small, device, rng):
     a, b, dy = rng.standard_normal((3, 5, 7, 9)), rng.standard_normal(other), rng.standard_normal((3, 5, 7, 9))
     for _, values in layouts(a):
         x, w = leaf(values, device), leaf(b, device)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from minivision import reference, threads
+from minivision import reference
 from minivision.autograd import Tensor
 from minivision.functions.normalization import (
     BatchNorm,
@@ -134,14 +134,6 @@ def test_errors_name_what_is_wrong(call, kind, words):
 # ---- large arrays, which are worked on in blocks ----
 
 LARGE = [(2, 16, 43, 39), (3, 7, 63, 71), (64, 48, 7, 7), (9000, 3), (2, 6, 5003), (1, 2, 600, 501), (3, 4, 5, 31, 33)]
-
-
-@pytest.fixture(params=[1, 2, 3], ids="{} threads".format)
-def number_of_threads(request):
-    before = threads.get_num_threads()
-    threads.set_num_threads(request.param)
-    yield request.param
-    threads.set_num_threads(before)
 
 
 def by_definition(kind, x, w, b, dy, groups=1):

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from minivision import reference, threads
+from minivision import reference
 from minivision.autograd import Tensor
 from minivision.autograd.function import kept_arrays
 from minivision.functions.adaptive_pooling import AdaptiveMaxPool, adaptive_avg_pool2d
@@ -209,14 +209,6 @@ def test_unpool_with_duplicates(request, device):
     assert_close(x.grad, [[[[20.0, 20]]]])
 
 
-@pytest.fixture(params=[1, 2, 3])
-def some_threads(request):
-    before = threads.get_num_threads()
-    threads.set_num_threads(request.param)
-    yield
-    threads.set_num_threads(before)
-
-
 @pytest.mark.parametrize("block", [5, 40, 1 << 17])
 @pytest.mark.parametrize(
     ("unpool", "shape", "size"),
@@ -229,7 +221,7 @@ def some_threads(request):
         (max_unpool3d, (2, 2, 2, 3, 2), (4, 5, 3)),
     ],
 )
-def test_unpooling_by_blocks_is_its_definition(some_threads, monkeypatch, block, unpool, shape, size, rng):
+def test_unpooling_by_blocks_is_its_definition(number_of_threads, monkeypatch, block, unpool, shape, size, rng):
     """Also where many an index occurs twice, in planes and in rows that are worked on apart, and in memory of any order."""
     monkeypatch.setattr("minivision.functions.unpooling.BLOCK", block)
     indices = rng.integers(0, np.prod(size), shape)
@@ -315,7 +307,7 @@ def bins_of(shape, out):
 
 @pytest.mark.parametrize("block", [7, 60, 1 << 17])
 @pytest.mark.parametrize(("shape", "out"), ADAPTIVE)
-def test_adaptive_mean_by_blocks_is_its_definition(some_threads, monkeypatch, block, shape, out, rng):
+def test_adaptive_mean_by_blocks_is_its_definition(number_of_threads, monkeypatch, block, shape, out, rng):
     monkeypatch.setattr("minivision.functions.adaptive_pooling.BLOCK", block)
     for dtype, rtol in ((np.float64, 1e-10), (np.float32, 1e-4)):
         x, dy = rng.standard_normal(shape).astype(dtype), rng.standard_normal((*shape[:2], *out)).astype(dtype)
@@ -336,7 +328,7 @@ def test_adaptive_mean_by_blocks_is_its_definition(some_threads, monkeypatch, bl
 @pytest.mark.parametrize("block", [7, 60, 1 << 17])
 @pytest.mark.parametrize("kind", ["ties", "nan", "infinite"])
 @pytest.mark.parametrize(("shape", "out"), ADAPTIVE)
-def test_adaptive_maximum_by_blocks_is_its_definition(some_threads, monkeypatch, block, kind, shape, out, rng):
+def test_adaptive_maximum_by_blocks_is_its_definition(number_of_threads, monkeypatch, block, kind, shape, out, rng):
     """Of several largest values the first in row-major order wins, also of several NaN; and an x may win in several bins."""
     monkeypatch.setattr("minivision.functions.adaptive_pooling.BLOCK", block)
     for dtype in (np.float64, np.float32):

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from minivision import conv_algorithm, reference, threads
+from minivision import conv_algorithm, reference
 from minivision.autograd import Tensor
 from minivision.functions.convolution import conv2d, im2col, winograd
 from minivision.functions.convolution.choice import Problem, fastest
@@ -70,13 +70,6 @@ def pieces(request, monkeypatch):
         monkeypatch.setattr(winograd, "SUMMED", 2)
         monkeypatch.setattr(winograd, "CHUNK", 16)
         monkeypatch.setattr(winograd, "NOT_SHARED_OUT", 0)
-
-
-@pytest.fixture
-def set_threads():
-    before = threads.get_num_threads()
-    yield threads.set_num_threads
-    threads.set_num_threads(before)
 
 
 # ---- the matrices ----

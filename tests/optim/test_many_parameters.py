@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minivision import backend, nn, optim, threads
+from minivision import backend, nn, optim
 from minivision.autograd import Tensor
 from minivision.nn import Parameter
 from minivision.optim import together
@@ -25,14 +25,6 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "adam": ("Adam", {"lr": 0.03, "betas": (0.8, 0.95), "eps": 1e-5, "weight_decay": 0.1}),
     "adamw": ("AdamW", {"lr": 0.03, "weight_decay": 0.1}),
 }
-
-
-@pytest.fixture(params=[1, 2, 3])
-def number_of_threads(request):
-    before = threads.get_num_threads()
-    threads.set_num_threads(request.param)
-    yield request.param
-    threads.set_num_threads(before)
 
 
 class ByHand:

@@ -7,6 +7,11 @@ Every algorithm is a module of this package with the same functions:
     correlate_transposed(dy, w, size, window)
     correlate_kernel(x, dy, kernel, window)
 
+One that computes both gradients cheaper together than apart has these as well, as im2col does, and `faces.py` asks for them:
+
+    shares_windows(dy, w, size, window), gradients(x, dy, w, window)                              of a convolution
+    shares_windows_of_transposed(x, w, window), gradients_of_transposed(x, dy, w, window)         of a transposed one
+
 All of them give the same result but for rounding. Which one runs is decided by the shapes alone, by the rule in `fastest`,
 unless `conv_algorithm` asks for one by name.
 """
