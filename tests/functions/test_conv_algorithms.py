@@ -104,6 +104,7 @@ CASES = [
     Case((1, 2, 4, 6, 8), (3, 2, 2, 3, 2), stride=(2, 3, 2)),
     Case((2, 3, 12), (4, 3, 3), stride=3),
     Case((2, 3, 8, 5), (4, 3, 2, 1), stride=(2, 1)),
+    Case((2, 3, 15, 9), (3, 3, 3, 2), stride=(2, 1), padding=((1, 2), (0, 1)), dilation=(3, 1)),
 ]
 
 
@@ -281,6 +282,65 @@ def test_where_the_same_windows_serve(monkeypatch):
     assert count(conv2d, (1, 16, 3, 4), w, padding=1) == 2  # fewer positions than filters
 
 
+# ---- windows in layers ----
+
+
+@pytest.fixture(params=["rows", "planes"])
+def in_layers(monkeypatch, request):
+    if request.param == "rows":
+        monkeypatch.setattr(im2col, "FEW_CHANNELS", 0)  # few channels are always gathered in planes
+    monkeypatch.setattr(im2col.WindowMatrix, "_layers_pay", lambda matrix, *sizes: matrix.kernel[0] > 1)
+
+
+@pytest.mark.parametrize("blocks", ["one", "many"])
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_windows_in_layers(case, blocks, in_layers, set_threads, request):
+    """Every kernel, stride and dilation, in every order of memory, one image and several, whole and in pieces."""
+    if blocks == "many":
+        request.getfixturevalue("small_blocks")
+    direct, transposed = at_once(case)
+    y, dx, dw = expected(case)
+    for number in (1, 2, 3):
+        set_threads(number)
+        for (_, x), (_, w), (_, dy) in zip(*map(layouts, case.arrays()), strict=True):
+            found = [*zip(faces(im2col, case, x, w, dy), (y, dx, dw), strict=True)]
+            if direct:
+                found += zip(im2col.gradients(x, dy, w, case.window), (dx, dw), strict=True)
+            if transposed:
+                found += zip(im2col.gradients_of_transposed(dy, x, w, case.window), (y, dw), strict=True)
+            for actual, values in found:
+                assert_close(actual, values, rtol=EXACT, atol=EXACT)
+
+
+def test_many_filters_in_layers(in_layers, set_threads, rng):
+    """The sum for the weight has another order then."""
+    case = Case((2, 3, 20, 9), (256, 3, 3, 2), padding=(1, 0))
+    x, w, dy = case.arrays()
+    for number in (1, 2):
+        set_threads(number)
+        for (_, xs), (_, dys) in zip(layouts(x), layouts(dy), strict=True):
+            assert_close(im2col.correlate_kernel(xs, dys, (3, 2), case.window), faces(matrix, case, x, w, dy)[2], atol=1e-10)
+
+
+def test_when_windows_are_taken_apart(set_threads):
+    """Where more is saved in copies than the sums cost: for large images, wide layers and few filters."""
+
+    def layers(x, w, **settings):
+        case = Case(x, w, **settings)
+        return im2col.WindowMatrix(np.zeros(x, "f"), w, case.window, case.out).layers
+
+    set_threads(1)
+    assert layers((1, 16, 70, 67), (16, 16, 3, 3)) == 3
+    assert layers((1, 16, 70, 67), (16, 16, 7, 7), stride=2) == 7
+    assert layers((1, 16, 70, 67), (16, 16, 3, 3), stride=2) == 1  # two of three lines would be read anyway
+    assert layers((1, 16, 12, 13), (16, 16, 3, 3)) == 1
+    assert layers((4, 3, 128, 128), (64, 3, 3, 3)) == 1
+    assert layers((1, 64, 70, 67), (64, 64, 1, 3)) == 1
+    assert layers((1, 32, 36, 32), (32, 32, 5, 5), padding=(2, 2)) == 5
+    set_threads(2)  # which wait for each other at each product
+    assert layers((1, 32, 36, 32), (32, 32, 5, 5), padding=(2, 2)) == 1
+
+
 # ---- every algorithm is the definition ----
 
 
@@ -377,6 +437,8 @@ LARGE = [
     Case((9, 4, 20, 21), (4, 1, 5, 5), stride=2, padding=(2, 2), groups=4),
     Case((2, 4, 40, 31), (6, 2, 5, 3), stride=(2, 1), padding=(2, 1), dilation=(1, 3), groups=2),
     Case((1, 3, 400), (4, 3, 31), padding=(15, 15)),
+    Case((1, 16, 70, 67), (16, 16, 3, 3), padding=(1, 1)),  # its windows are gathered in layers
+    Case((2, 16, 64, 61), (8, 16, 7, 7), stride=2, padding=(3, 3)),
 ]
 
 

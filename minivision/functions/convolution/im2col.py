@@ -14,6 +14,14 @@ A window is gathered in one of two orders, whichever copies the longer runs of m
 
 BLAS multiplies a matrix just as well when it lies transposed, so both give channels-last outputs.
 
+Windows below one another share all of their lines but one. So where it pays, a window is taken apart into *layers* along the
+first axis of the kernel, and a line of layers is gathered once: with columns[i, j] = x[i, j .. j + kw, :], and w in layers too,
+
+    y[i, j] = sum_u columns[i + u, j] w_u
+
+Layer u of all windows is the same workspace, begun u lines further down. A 7x7 kernel's windows then take a seventh of the
+copies, in exchange for seven products to be added up, each of a size at which BLAS is quicker besides.
+
 The gradient to x is a convolution of dy with the flipped kernel. With a stride s it falls into s x s of them, one for every phase
 of x: positions that are equal modulo s meet the same kernel positions, every s-th. Nothing is multiplied by inserted zeros.
 Two other ways to it begin with products of each dy and the kernels: `_mosaic`, where these do not overlap, and `_stamped`.
@@ -47,6 +55,7 @@ NOT_SHARED_OUT = 700_000  # nanoseconds on one core: with less to do, threads sp
 MOST_STAMPED = 1024  # columns of the weight, at a time
 MANY_FILTERS = 256  # from here on BLAS is as quick at a product whose long side is the other one
 FEWEST_ROWS = 32  # that are worth a product of their own
+FEWEST_APART = 256  # the same where the values of one row lie far apart in memory, as in planes, and BLAS had better arrange them
 FEW_CHANNELS = 12  # rows of kw C values are then shorter than those of most images
 
 
@@ -189,22 +198,23 @@ def correlate_kernel(x: Array, dy: Array, kernel: Sequence[int], window: Window)
     # at; with many filters it is as quick at the order of the weights, which then need not be turned around.
     shares = min(get_num_threads(), len(blocks)) if matrix.on_cpu else 1
     upright = filters >= MANY_FILTERS
-    sums = xp.zeros((shares, *((filters, matrix.width) if upright else (matrix.width, filters))), dtype)
+    layers, width = matrix.layers, matrix.width
+    sums = xp.zeros((shares, *((filters, layers, width) if upright else (layers, width, filters))), dtype)
 
     def add_up(share: int) -> None:
         for block in blocks[share::shares]:
             part = _in_rows(upstream[block])  # (N, *out, F)
             for group, (_, f) in enumerate(matrix.groups()):
-                for some, columns in matrix.pieces(block, group):
+                for some, layer, columns in matrix.pieces(block, group):
                     rows = part[some].reshape(*columns.shape[:2], -1)[..., f]
                     if upright:
-                        _add_upright_products(sums[share, f], columns, rows)
+                        _add_upright_products(sums[share, f, layer], columns, rows)
                     else:
-                        _add_products(sums[share, :, f], columns, rows)
+                        _add_products(sums[share, layer, :, f], columns, rows)
 
     _share_out(add_up, range(shares), matrix.on_cpu)
     total = sums.sum(axis=0) if shares != 1 else sums[0]
-    return matrix.as_kernel(total if upright else total.T)
+    return matrix.as_kernel(total.reshape(filters, -1) if upright else total.reshape(-1, filters).T)
 
 
 # ---- both gradients from one matrix of windows ----
@@ -261,9 +271,9 @@ def _correlate_into(
 
     If there is an array `beside` y, of its shape, the sum of each window times what stands there is returned, as (F, C, *kernel).
     """
-    matrix = WindowMatrix(x, w.shape, window, y.shape[1:-1])
-    weights = matrix.of_kernel(w).T  # (K C/g, F)
-    if weights.size * FEWEST_ROWS <= AT_ONCE:
+    matrix = WindowMatrix(x, w.shape, window, y.shape[1:-1], products=1 if beside is None else 2)
+    weights = matrix.of_kernel(w).T.reshape(matrix.layers, -1, matrix.filters)  # (layers, K C/g, F)
+    if weights[0].size * FEWEST_ROWS <= AT_ONCE:
         weights = matrix.xp.ascontiguousarray(weights)
     whole = window.groups == 1 and y.flags.c_contiguous  # products can be written to their place
 
@@ -272,78 +282,104 @@ def _correlate_into(
 
         def multiply(f: slice) -> None:
             # (positions, K C) @ (K C, F) -> (positions, F), some F at a time
-            matrix.xp.matmul(columns, weights[:, f], out=product[:, f])
+            matrix.xp.matmul(columns, weights[0, :, f], out=product[:, f])
 
         _share_out(multiply, spans(y.shape[-1], y.shape[-1]) if matrix.on_cpu else [slice(0, y.shape[-1])], matrix.on_cpu)
         if finish is not None:
             finish(y)
         return
 
-    def fill(block: tuple[slice, slice], total: Array | None = None) -> None:
+    def fill(block: tuple[slice, slice], totals: Any = None) -> None:
         target = y[block]
         factors = None if beside is None else _in_rows(beside[block])
         for group, (_, f) in enumerate(matrix.groups()):
-            for some, columns in matrix.pieces(block, group):
+            for some, layer, columns in matrix.pieces(block, group):
                 # for each image: (positions, K C/g) @ (K C/g, F/g) -> (positions, F/g)
                 rows = target[some]
-                if whole:
-                    _multiply(columns, weights, rows.reshape(len(rows), -1, y.shape[-1]))
+                if whole and not layer:
+                    _multiply(columns, weights[0], rows.reshape(len(rows), -1, y.shape[-1]))
                 else:
                     product = _workspace("product", (*columns.shape[:2], f.stop - f.start), y.dtype, matrix.xp)
-                    _multiply(columns, weights[:, f], product)
-                    rows[..., f] = product.reshape(*rows.shape[:-1], -1)
+                    _multiply(columns, weights[layer, :, f], product)
+                    product = product.reshape(*rows.shape[:-1], -1)
+                    if layer:
+                        rows[..., f] += product
+                    else:
+                        rows[..., f] = product
                 if factors is not None:
-                    _add_products(total, columns, factors[some].reshape(*columns.shape[:2], -1))
+                    _add_products(totals[layer], columns, factors[some].reshape(*columns.shape[:2], -1))
         if finish is not None:
             finish(target)
 
     if beside is None:
         _share_out(fill, matrix.blocks(), matrix.on_cpu)
         return None
-    blocks = matrix.blocks(products=2)
+    blocks = matrix.blocks()
     shares = min(get_num_threads(), len(blocks)) if matrix.on_cpu else 1
-    sums = matrix.xp.zeros((shares, matrix.width, y.shape[-1]), y.dtype)
+    sums = matrix.xp.zeros((shares, *weights.shape), y.dtype)
 
     def fill_share(share: int) -> None:
         for block in blocks[share::shares]:
             fill(block, sums[share])
 
     _share_out(fill_share, range(shares), matrix.on_cpu)
-    return matrix.as_kernel((sums.sum(axis=0) if shares != 1 else sums[0]).T)
+    return matrix.as_kernel((sums.sum(axis=0) if shares != 1 else sums[0]).reshape(-1, y.shape[-1]).T)
 
 
 class WindowMatrix:
-    """The windows of x (N, C, *size) as rows of a matrix (N *out, K C/g), for each group of channels, made block by block."""
+    """The windows of x (N, C, *size) as rows of a matrix (N *out, K C/g), for each group of channels, made block by block.
 
-    def __init__(self, x: Array, kernel_shape: Sequence[int], window: Window, out: Sequence[int]):
+    Or as many matrices as a window has `layers`: each has one layer of every window in its rows, and K counts its positions.
+    """
+
+    def __init__(self, x: Array, kernel_shape: Sequence[int], window: Window, out: Sequence[int], products: int = 1):
+        """`products`: how many there will be with each window."""
         self.x, self.window, self.out, self.kernel = x, window, tuple(out), tuple(kernel_shape[2:])
         self.filters, self.channels = kernel_shape[:2]  # of all groups, of one
-        self.width = self.channels * math.prod(self.kernel)
         self.xp = xp_of(x)
         self.on_cpu = self.xp is np
-        self.pointwise = all(k == s == 1 for k, s in zip(self.kernel, window.stride, strict=True))
-        positions = x.shape[0] * math.prod(out)
+        positions, whole = x.shape[0] * math.prod(out), self.channels * math.prod(self.kernel)
         # then its one block is shared out by filters, so that each thread reads a part of the weight only
         self.is_small_beside_the_weight = 0 < positions <= self.filters and window.groups == 1
         self.in_planes = self.channels <= FEW_CHANNELS or (
             all(s == 1 for s in window.stride) and (lies_in_planes(x) or self.is_small_beside_the_weight)
         )
-        fewest = FEW_POSITIONS if self.width * self.filters > CPU_PIECE else 1
-        self.at_once = max((CPU_PIECE if self.on_cpu else GPU_PIECE) // (self.width + self.filters), fewest)
+        nanoseconds = positions * whole * (0.1 + products * 0.022 * self.filters / window.groups)
+        self.threads = get_num_threads() if self.on_cpu and nanoseconds > NOT_SHARED_OUT else 1
+        apart = self.on_cpu and not self.is_small_beside_the_weight and self._layers_pay(positions, whole // self.kernel[0])
+        self.layers = self.kernel[0] if apart else 1
+        self.width = whole // self.layers
+        # The lines of x from a window to the next, and from a layer to the next; a window that is not taken apart is one line.
+        self.step, self.between = (window.stride[0], window.dilation[0]) if apart else (1, 1)
+        phases = [[u for u in range(self.layers) if u * self.between % self.step == phase] for phase in range(self.step)]
+        self.phases = [layers for layers in phases if layers]  # layers of one phase find each other's lines among their own
+        self.at_once = self._at_once(self.width)
         # of the axes (F, C/g, *kernel) of a weight, the order in which it meets the columns
-        taps = range(2, x.ndim)
-        self.order = (0, 1, *taps) if self.in_planes else (0, *taps, 1)
+        first, *others = range(2, x.ndim)
+        self.order = (0, first, *others, 1)
+        if self.in_planes:
+            self.order = (0, first, 1, *others) if apart else (0, 1, first, *others)
 
-    def blocks(self, products: int = 1) -> list[tuple[slice, slice]]:
-        """Slices of (N, first spatial axis) that cut the rows of the matrix into blocks, each the work of one thread.
+    def _at_once(self, width: int) -> int:
+        """How many positions to gather at a time."""
+        fewest = FEW_POSITIONS if width * self.filters > CPU_PIECE else 1
+        return max((CPU_PIECE if self.on_cpu else GPU_PIECE) // (width + self.filters), fewest)
 
-        `products`: how many of them there will be with each block.
+    def _layers_pay(self, positions: int, width: int) -> bool:
+        """Whether to gather layers of windows, and to add up their products, takes less time than to gather windows.
+
+        In nanoseconds an element, and for each layer some more, in which threads wait for each other; measured.
         """
-        images, height, per_row = self.x.shape[0], self.out[0], math.prod(self.out[1:])
+        layers, step, between = self.kernel[0], self.window.stride[0], self.window.dilation[0]
+        rows = max(1, min(self.out[0], self._at_once(width) // max(1, math.prod(self.out[1:]))))
+        lines = min(layers, ((rows - 1) * step + span(layers, between)) / rows)  # to gather, for each row of windows
+        saved = 0.2 * (layers - lines) * width - 0.25 * (layers - 1) * self.filters / self.window.groups
+        return saved * positions / self.threads > (layers - 1) * (10_000 if self.threads == 1 else 25_000)
+
+    def blocks(self) -> list[tuple[slice, slice]]:
+        """Slices of (N, first spatial axis) that cut the rows of the matrix into blocks, each the work of one thread."""
         positions = max(CPU_BLOCK // (self.channels + self.filters), self.at_once)
-        nanoseconds = images * height * per_row * self.width * (0.1 + products * 0.022 * self.filters / self.window.groups)
-        threads = get_num_threads() if self.on_cpu and nanoseconds > NOT_SHARED_OUT else 1
-        return boxes(images, height, per_row, positions, threads)
+        return boxes(self.x.shape[0], self.out[0], math.prod(self.out[1:]), positions, self.threads)
 
     def groups(self) -> Iterator[tuple[slice, slice]]:
         """For each group, its slice of the input channels and its slice of the output channels."""
@@ -354,18 +390,26 @@ class WindowMatrix:
         """The matrix of all windows, (N *out, K C), of one group."""
         return self._gathered(self._windows((slice(None), slice(0, self.out[0])))).reshape(-1, self.width)
 
-    def pieces(self, block: tuple[slice, slice], group: int = 0) -> Iterator[tuple[tuple[slice, slice], Array]]:
-        """The rows of one block, some at a time: their place in the block, and for each image (positions, K C/g).
+    def pieces(self, block: tuple[slice, slice], group: int = 0) -> Iterator[tuple[tuple[slice, slice], int, Array]]:
+        """The rows of one block, some at a time: their place in the block, the layer, and for each image (positions, K C/g).
 
-        They lie in a workspace, the same for each piece, or for 1x1 kernels in x itself.
+        They lie in a workspace, the same for each piece, or for 1x1 kernels in x itself. Of each place layer 0 is the first.
         """
-        windows = self._windows(block, group)
-        images, rows, *others = windows.shape[: len(self.out) + 1]
-        for some in boxes(images, rows, math.prod(others), self.at_once, threads=1):
-            yield some, self._gathered(windows[some])
+        windows, per_row = self._windows(block, group), math.prod(self.out[1:])
+        for images, rows in boxes(len(windows), block[1].stop - block[1].start, per_row, self.at_once, threads=1):
+            top, bottom, positions = rows.start * self.step, (rows.stop - 1) * self.step, (rows.stop - rows.start) * per_row
+            for layers in self.phases:
+                first, last = self.between * layers[0], self.between * layers[-1]
+                lines = self._gathered(windows[images, top + first : bottom + last + 1 : self.step])
+                for layer in layers:
+                    start = (self.between * layer - first) // self.step * per_row
+                    yield (images, rows), layer, lines[:, start : start + positions]
 
     def _windows(self, block: tuple[slice, slice], group: int = 0) -> Array:
-        """The windows of one block as a view, (N, *out, *kernel, C/g), or (N, *out, C/g, *kernel) in planes."""
+        """The windows of one block as a view, (N, *out, *kernel, C/g), or (N, *out, C/g, *kernel) in planes.
+
+        Where they are taken apart, the layers in each line of x that the block sees: (N, lines, *out[1:], *kernel[1:], C/g).
+        """
         x = self.x[block[0], group * self.channels : (group + 1) * self.channels]
         places = [block[1], *(slice(0, n) for n in self.out[1:])]
         out = [place.stop - place.start for place in places]
@@ -377,13 +421,17 @@ class WindowMatrix:
         if self.in_planes:
             strip = _region(x.swapaxes(0, 1), 2, starts, reach)  # (C, N, *reach)
             c, n, *steps = strip.strides
-            shape = (strip.shape[1], *out, strip.shape[0], *self.kernel)
-            strides = (n, *self._moves(steps), c, *self._taps(steps))
         else:
             strip = _region(channels_last(x), 1, starts, reach)  # (N, *reach, C)
             n, *steps, c = strip.strides
-            shape = (strip.shape[0], *out, *self.kernel, strip.shape[-1])
-            strides = (n, *self._moves(steps), *self._taps(steps), c)
+        moves, taps, kernel = self._moves(steps), self._taps(steps), self.kernel
+        if self.layers > 1:
+            out[0], moves[0] = reach[0], steps[0]
+            taps, kernel = taps[1:], kernel[1:]
+        if self.in_planes:
+            shape, strides = (len(x), *out, self.channels, *kernel), (n, *moves, c, *taps)
+        else:
+            shape, strides = (len(x), *out, *kernel, self.channels), (n, *moves, *taps, c)
         if self.on_cpu and strip.flags.c_contiguous:
             return np.ndarray(shape, strip.dtype, strip, 0, strides)  # what as_strided does, in a tenth of the time
         return self.xp.lib.stride_tricks.as_strided(strip, shape, strides)
@@ -396,13 +444,13 @@ class WindowMatrix:
 
     def _gathered(self, windows: Array) -> Array:
         """Windows, overlapping views until here, as (N, positions, K C/g) in memory of their own."""
-        images, axes = windows.shape[0], len(self.kernel) + 1
-        if self.pointwise:
+        images, axes = windows.shape[0], len(self.out) + 1
+        if self.width == self.channels:
             lines = joined(windows, 1, axes - 1)
             if lines is not None:  # they do not overlap, and lie in memory as they should
                 return lines.reshape(images, -1, self.width)
         if self.in_planes:
-            windows = windows.transpose(*range(axes, 2 * axes), *range(axes))
+            windows = windows.transpose(*range(axes, windows.ndim), *range(axes))
         columns = _workspace("columns", windows.shape, windows.dtype, self.xp)
         columns[...] = windows
         if self.in_planes:
@@ -411,7 +459,7 @@ class WindowMatrix:
 
     def of_kernel(self, w: Array) -> Array:
         """w (F, C/g, *kernel) -> (F, K C/g), in the order of the columns."""
-        return w.transpose(self.order).reshape(self.filters, self.width)
+        return w.transpose(self.order).reshape(self.filters, -1)
 
     def as_kernel(self, matrix: Array) -> Array:
         """The inverse of `of_kernel`, in row-major memory."""
@@ -517,6 +565,8 @@ def _add_products(total: Array, a: Array, b: Array) -> None:
     """total (i, j) += a^T @ b, summed over stacks a (N, positions, i) and b (N, positions, j), some positions at a time."""
     a, b = _merged(a, b)
     rows = _at_once(a, a.shape[1], total.size)
+    if rows < FEWEST_APART and a.strides[2] != a.itemsize:
+        rows = a.shape[1]
     whole = a.shape[1] // rows * rows
     # (N, n, i, rows) @ (N, n, rows, j) -> (N, n, i, j)
     left = a[:, :whole].reshape(len(a), -1, rows, a.shape[2]).swapaxes(2, 3)
