@@ -2,7 +2,7 @@
 
 Normalisation subtracts, multiplies and adds numbers that belong to a channel, and sums over everything but the channels. Done on
 whole arrays, each of these steps would carry the array from memory once. Here a block of it is carried once, and all steps are
-done on it; where the sums decide what comes next, twice.
+done on it; where the sums decide what comes next, twice. But once is enough where all that shares a mean lies in one block.
 
 An array (N, C, *size) comes in one of two orders of memory, and is looked at as a stack of matrices:
 
@@ -32,6 +32,8 @@ ROW = 1 << 11  # elements of a row of columns, or nearly
 SHARED = 1 << 22  # bytes below which waking another thread costs more than it brings
 SMALLEST = 1 << 14  # elements; with fewer, a few calls on the whole array are the fastest
 
+CACHED = 1 << 19  # bytes of each array at a time where all steps are done on whole groups, if one group has not more
+
 WHOLE = (slice(None),) * 3
 NOTHING = np.zeros(0)
 
@@ -60,11 +62,64 @@ def ordered_like(a: Array, x: Array) -> Array:
     return copy
 
 
+def parts_of(like: Array, groups: int, per_sample: bool) -> list[ChannelBlocks | GroupBlock]:
+    """What to do all steps on, one after another: blocks of a few whole groups of channels, if each fits the cache, else all."""
+    n, channels = like.shape[:2]
+    units = n * groups if per_sample else groups
+    each = like.nbytes // units
+    whole = ChannelBlocks(like, per_sample)
+    if whole.in_columns or each > BLOCK:
+        return [whole]
+    stack = (1, n * channels, -1) if per_sample else (n, channels, -1)
+    step = max(1, CACHED // each)
+    parts = spans(units, step) if whole.shared else [slice(i, min(i + step, units)) for i in range(0, units, step)]
+    return [GroupBlock(stack, part, channels // groups) for part in parts]
+
+
+def one_by_one(work: Callable[[Any], None], parts: Sequence[ChannelBlocks | GroupBlock], like: Array) -> None:
+    """Call `work(part)` for all parts of arrays like this; shared out over threads if that is worth it."""
+    (in_turn if like.nbytes < SHARED else for_each)(work, parts)
+
+
+def _each_channel(numbers: np.ndarray, channels: int, dtype: np.dtype) -> np.ndarray:
+    """Numbers (groups, 1) or (groups, channels of a group), for each of the channels in all groups."""
+    each = np.empty((len(numbers), channels // len(numbers)), dtype)
+    each[...] = numbers
+    return each
+
+
+class GroupBlock:
+    """A few whole groups of channels of arrays (N, C, *size) in row-major memory, as one stack of matrices of their rows.
+
+    `units` are the groups: of all samples one after another if each sample has groups of its own.
+    """
+
+    def __init__(self, stack: tuple[int, int, int], units: slice, size: int):
+        self.stack, self.units = stack, units
+        self.rows = slice(units.start * size, units.stop * size)
+
+    def run(self, work: Work, arrays: Sequence[Array], numbers: Sequence[np.ndarray], sums: int = 0) -> np.ndarray:
+        """As `ChannelBlocks.run`, in one call; the sums are (sums, rows)."""
+        parts = [a.reshape(self.stack)[:, self.rows] for a in arrays]
+        samples, rows, width = parts[0].shape
+        total = np.empty((sums, samples, rows), parts[0].dtype)
+        beside = [_each_channel(c, rows, parts[0].dtype).reshape(1, rows, 1) for c in numbers]
+        if beside and 256 <= width < 8192:
+            with short_buffer(width):
+                work(_row_sums(total), *parts, *beside)
+        else:
+            work(_row_sums(total), *parts, *beside)
+        return total.sum(axis=1, dtype=np.float64) if sums else NOTHING
+
+
 class ChannelBlocks:
     """The blocks of arrays (N, C, *size) in the order of memory of `like`.
 
-    The numbers of channels are (S, C): with S = 1 all samples share them, else S = N and each sample has its own.
+    The sums by channel are (S, C): with S = 1 all samples share them, else S = N and each sample has its own. Numbers for the
+    channels are (groups, 1) or (groups, channels of a group), where the groups of all S samples follow one another.
     """
+
+    units = WHOLE[0]  # all groups
 
     def __init__(self, like: Array, per_sample: bool = False):
         self.n, self.channels = like.shape[:2]
@@ -94,7 +149,7 @@ class ChannelBlocks:
         They are returned as (sums, S, C), float64.
         """
         stacks = list(zip(*map(self._stacks, arrays), strict=True))
-        beside = [self._beside(c) for c in numbers]
+        beside = [self._beside(_each_channel(c, self.samples * self.channels, self.dtype)) for c in numbers]
 
         def one(stack: Sequence[Array], block: Any) -> Array:
             parts = stack if block is None else [a[block] for a in stack]
@@ -146,8 +201,9 @@ class ChannelBlocks:
         wide = narrow[:, : rows - rest].reshape(samples, -1, period * self.times)
         return [wide, narrow[:, rows - rest :]] if rest else [wide]
 
-    def _beside(self, numbers: Array) -> Array:
-        """(S, C) as (S, C, 1) beside rows, or (S, 1, width) over columns."""
+    def _beside(self, numbers: np.ndarray) -> np.ndarray:
+        """One number for each channel as (S, C, 1) beside rows, or (S, 1, width) over columns."""
+        numbers = numbers.reshape(self.samples, self.channels)
         if not self.in_columns:
             return numbers[:, :, None]
         repeated = np.empty((self.samples, self.times, self.channels, self.inner), numbers.dtype)

@@ -15,9 +15,12 @@ from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
 from minivision.functions.channel_blocks import (
     ChannelBlocks,
+    GroupBlock,
     arranged,
     in_rows,
+    one_by_one,
     ordered_like,
+    parts_of,
     short_buffer,
     worth_blocks,
     zeros_below,
@@ -38,6 +41,9 @@ from minivision.functions.operands import (
 )
 from minivision.functions.selecting import keep_only
 from minivision.memory import empty_like, scratch
+
+
+Part = ChannelBlocks | GroupBlock
 
 
 class _Normalize(Function):
@@ -127,17 +133,21 @@ class _Normalize(Function):
 class _ChannelNorm(_Normalize):
     """Normalisation whose means belong to groups of channels, of each sample or of the whole batch.
 
-    Large arrays on the CPU are worked on in blocks: twice forward, for the statistics and for y, and twice backward, for the sums
-    and for dx. With a = weight / sqrt(var + eps), and averages over the values that are normalised together,
+    Large arrays on the CPU are worked on in blocks. With a = weight / sqrt(var + eps), and averages over the values that are
+    normalised together,
 
     - y = a x + b, where b = bias - mean a;
-    - dx = a dy - (q x + d), where q = average(g (x - mean)) / (var + eps)^(3/2), d = average(g) / sqrt(var + eps) - mean q, which
-      is the formula above, sorted by what multiplies dy and x. As g = dy weight, both averages follow from each channel's sums
-      of dy and of dy (x - mean), which are the gradients of bias and weight, too.
+    - dx = a dy - (q x + d), where q = average(a dy (x - mean)) / (var + eps), d = average(a dy) - mean q, which is the formula
+      above, sorted by what multiplies dy and x. Both averages follow from each channel's sums of dy and of dy (x - mean), which
+      are the gradients of bias and weight, too.
 
     So each value takes a multiplication and an addition forward, two and two backward; all else is numbers of channels, in
-    float64: (S, groups, channels of a group), where S is the batch if `per_sample`, else 1. A mean far from zero beside the
-    standard deviation would cancel most digits of a x + b; then x - centre takes the place of x, with the centre near the mean.
+    float64. They are (units, 1) or (units, channels of a group), where a unit is a group of channels with a mean of its own: of
+    each sample if `per_sample`, else of the batch. The sums come before y and dx: each block is read twice in each direction. But
+    a unit that fits the cache is a block, and then the second time it is still there.
+
+    A mean far from zero beside the standard deviation would cancel most digits of a x + b; then x - centre takes the place of x,
+    with the centre near the mean.
     """
 
     per_sample = False
@@ -146,102 +156,111 @@ class _ChannelNorm(_Normalize):
         """How many groups of channels have a mean of their own."""
         return channels
 
-    def moments(self, blocks: ChannelBlocks, x: Array) -> tuple[np.ndarray, np.ndarray, Array | None]:
-        """Mean and variance of each group, (S, groups, 1), float64, and the centre if one is needed.
+    def moments(self, part: Part, x: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Mean and variance of each unit of a part, (units, 1), float64, and the centre if one is needed.
 
         In one pass over x, with d = x - centre: var = average(d^2) - average(d)^2. The difference loses digits when the centre is
         far from the mean, beside the standard deviation (Chan, Golub & LeVeque 1983). What networks make is near zero, so that is
         the first centre, which costs no subtraction. Where a mean turns out to be far away, the pass is done again, from there.
         """
-        mean, square = self.averages(blocks.run(_powers, (x,), (), sums=2))
-        if not _far(mean, square):
-            return mean, np.maximum(square - mean * mean, 0), None
+        mean, square = self.averages(part.run(_powers, (x,), (), sums=2))
+        var = square - mean * mean
+        if not _far(mean, var):
+            return mean, np.maximum(var, 0), None
         centre = mean.astype(x.dtype)
-        rest, square = self.averages(blocks.run(_deviations, (x,), (self.by_channel(centre),), sums=2))
+        rest, square = self.averages(part.run(_deviations, (x,), (centre,), sums=2))
         return centre + rest, np.maximum(square - rest * rest, 0), centre
 
     def averages(self, sums: np.ndarray) -> np.ndarray:
-        """Sums by channel (k, S, C) -> (k, S, groups, 1): averages over the values that are normalised together."""
-        k, samples, channels = sums.shape
-        groups = self.groups_of(channels)
-        values = self.x.size // (samples * groups)  # in each average
-        return sums.reshape(k, samples, groups, -1).sum(axis=3, keepdims=True) / values
-
-    def by_channel(self, numbers: np.ndarray) -> np.ndarray:
-        """(S, groups, 1) or (S, groups, channels of a group) -> (S, C), in x's dtype."""
-        channels = self.x.shape[1]
-        each = np.empty((len(numbers), numbers.shape[1], channels // numbers.shape[1]), self.x.dtype)
-        each[...] = numbers
-        return each.reshape(-1, channels)
-
-    def by_group(self, parameter: Array) -> Array:
-        """weight or bias as (1, groups, channels of a group)."""
-        return parameter.reshape(1, self.groups_of(self.x.shape[1]), -1)
+        """Sums by channel, of one unit after another -> (k, units, 1): averages over the values that are normalised together."""
+        count = self.x.size // len(self.scale)  # of values in each average
+        return sums.reshape(len(sums), -1, self.scale.shape[1]).sum(axis=2, keepdims=True) / count
 
     def normalize(self, x: Array, bias: Array | None) -> Array:
         if not worth_blocks(x):
             return super().normalize(x, bias)
         self.x = x = arranged(x)
-        self.blocks = blocks = ChannelBlocks(x, self.per_sample)
-        mean, var, self.centre = self.moments(blocks, x)
-        inverse_std = 1 / np.sqrt(var + self.eps)
-        shape = (*mean.shape[:2], *(1,) * (x.ndim - 2))
-        self.mean, self.var, self.inverse_std = mean.reshape(shape), var.reshape(shape), inverse_std.reshape(shape)
-
-        a = inverse_std if self.weight is None else self.by_group(self.weight) * inverse_std
-        b = -self.off_centre(mean) * a
-        if bias is not None:
-            b = b + self.by_group(bias)
         y = empty_like(x)
-        blocks.run(_scale_and_shift_positive if self.relu else _scale_and_shift, (x, y), self.beside(a, b))
+        channels = x.shape[1]
+        samples, groups = len(x) if self.per_sample else 1, self.groups_of(channels)
+        self.parts = parts_of(x, groups, self.per_sample)
+        by_unit = (samples * groups, channels // groups)
+        mean, var, inverse_std = self.statistics = np.empty((3, samples * groups, 1))
+        self.mean, self.var, self.inverse_std = self.statistics.reshape(3, samples, groups, *(1,) * (x.ndim - 2))
+        self.scale = np.empty(by_unit)  # a
+        self.centres: dict[int, np.ndarray] = {}  # of parts that need one, by the first of their units
+        weight = None if self.weight is None else _repeated(self.weight, by_unit)
+        shift = None if bias is None else _repeated(bias, by_unit)
+
+        def one(part: Part) -> None:
+            units = part.units
+            mean[units], var[units], centre = self.moments(part, x)
+            inverse_std[units] = 1 / np.sqrt(var[units] + self.eps)
+            self.scale[units] = a = inverse_std[units] if weight is None else weight[units] * inverse_std[units]
+            if centre is not None:
+                self.centres[units.start] = centre
+            b = -self.off_centre(part) * a
+            if shift is not None:
+                b += shift[units]
+            work = _scale_and_shift_positive if self.relu else _scale_and_shift
+            part.run(work, (x, y), (a, b, *self.centre_of(part)))
+
+        one_by_one(one, self.parts, x)
         return y
 
     def gradients(self, dy: Array, need_x: bool, need_weight: bool, need_bias: bool) -> tuple[Array | None, ...]:
         x = self.x
         if not worth_blocks(x):
             return super().gradients(dy, need_x, need_weight, need_bias)
-        blocks = self.blocks
         dy = ordered_like(dy, x)
         dx = empty_like(x) if need_x or self.relu else None
-        if self.relu:
-            sums = blocks.run(_sum_positive, (dy, x, self.y, dx), self.beside(), sums=2)
-            dy = dx  # where _sum_positive has put what ReLU lets through
-        else:
-            sums = blocks.run(_sum_products, (dy, x), self.beside(), sums=2)
-        mean, inverse_std = (v.reshape(*v.shape[:2], 1) for v in (self.mean, self.inverse_std))
-        sums = sums.reshape(2, *mean.shape[:2], -1)  # each (S, groups, channels of a group)
-        sums[1] -= self.off_centre(mean) * sums[0]
-        dbias = sums[0].sum(axis=0).reshape(-1).astype(x.dtype) if need_bias else None
-        dweight = (sums[1] * inverse_std).sum(axis=0).reshape(-1).astype(x.dtype) if need_weight else None
-        if need_x:
-            self.to_input_in_blocks(blocks, dy, dx, sums, mean, inverse_std)
+        sums = np.empty((2, *self.scale.shape))  # by channel: of dy, and of dy (x - mean)
+
+        def one(part: Part) -> None:
+            if self.relu:
+                found = part.run(_sum_positive, (dy, x, self.y, dx), self.centre_of(part), sums=2)
+            else:
+                found = part.run(_sum_products, (dy, x), self.centre_of(part), sums=2)
+            found = found.reshape(2, -1, sums.shape[2])
+            found[1] -= self.off_centre(part) * found[0]
+            sums[:, part.units] = found
+            if need_x:
+                self.to_input_in_blocks(part, dx if self.relu else dy, dx, found)  # dx: _sum_positive has put there what passed
+
+        one_by_one(one, self.parts, x)
+        dbias = sums[0].reshape(-1, x.shape[1]).sum(axis=0).astype(x.dtype) if need_bias else None
+        sums[1] *= self.statistics[2]
+        dweight = sums[1].reshape(-1, x.shape[1]).sum(axis=0).astype(x.dtype) if need_weight else None
         return dx if need_x else None, dweight, dbias
 
-    def to_input_in_blocks(
-        self, blocks: ChannelBlocks, dy: Array, dx: Array, sums: np.ndarray, mean: np.ndarray, inverse_std: np.ndarray
-    ) -> None:
+    def to_input_in_blocks(self, part: Part, dy: Array, dx: Array, sums: np.ndarray) -> None:
         """dx, from the channels' sums of dy and of dy (x - mean)."""
-        a = inverse_std
-        if self.weight is not None:
-            weight = self.by_group(self.weight)
-            a, sums = weight * inverse_std, weight * sums
-        g, g_centred = self.averages(sums.reshape(2, len(mean), -1))
-        q = g_centred * inverse_std**3
-        d = g * inverse_std - self.off_centre(mean) * q
-        blocks.run(_combine, (dy, self.x, dx), self.beside(a, q, d))
+        a, inverse_std = self.scale[part.units], self.statistics[2, part.units]
+        average, average_centred = self.averages(a * sums)
+        q = average_centred * (inverse_std * inverse_std)
+        d = average - self.off_centre(part) * q
+        part.run(_combine, (dy, self.x, dx), (a, q, d, *self.centre_of(part)))
 
-    def off_centre(self, mean: np.ndarray) -> np.ndarray:
-        """The part of the mean that is not subtracted from x: with a centre, what rounding it to x's dtype took away."""
-        return mean if self.centre is None else mean - self.centre
+    def centre_of(self, part: Part) -> tuple[np.ndarray, ...]:
+        """The centre of each unit of a part; nothing if it has none."""
+        return (self.centres[part.units.start],) if part.units.start in self.centres else ()
 
-    def beside(self, *numbers: np.ndarray) -> list[np.ndarray]:
-        """Numbers of groups or of channels, by channel and in x's dtype, and the centre behind them, if there is one."""
-        return [self.by_channel(v) for v in (*numbers, *([] if self.centre is None else [self.centre]))]
+    def off_centre(self, part: Part) -> np.ndarray:
+        """The part of the means that is not subtracted from x: with a centre, what rounding it to x's dtype took away."""
+        mean = self.statistics[0, part.units]
+        return mean - self.centres[part.units.start] if part.units.start in self.centres else mean
 
 
-def _far(mean: np.ndarray, square: np.ndarray) -> bool:
-    """Whether a mean is more than 4 standard deviations from zero: its square is then most of the mean square."""
-    return bool((mean * mean > 16 / 17 * square).any())
+def _repeated(parameter: Array, by_unit: tuple[int, int]) -> np.ndarray:
+    """weight or bias for each unit: those of a sample are the same in the next one."""
+    each = np.empty((by_unit[0] * by_unit[1] // parameter.size, parameter.size))
+    each[...] = parameter.reshape(-1)
+    return each.reshape(by_unit)
+
+
+def _far(mean: np.ndarray, var: np.ndarray) -> bool:
+    """Whether a mean is more than 4 standard deviations from zero."""
+    return bool((mean * mean > 16 * var).any())
 
 
 def _powers(add: Any, x: Array) -> None:
@@ -441,15 +460,12 @@ class FixedNorm(_ChannelNorm):
     def to_input(self, g: Array, xhat: Array) -> Array:
         return g * self.inverse_std
 
-    def moments(self, blocks: ChannelBlocks, x: Array) -> tuple[np.ndarray, np.ndarray, Array | None]:
-        mean, var = (v.reshape(1, -1, 1).astype(np.float64) for v in (self.fixed_mean, self.fixed_var))
-        return mean, var, mean.astype(x.dtype) if _far(mean, mean * mean + var) else None
+    def moments(self, part: Part, x: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        mean, var = (v.reshape(-1, 1)[part.units].astype(np.float64) for v in (self.fixed_mean, self.fixed_var))
+        return mean, var, mean.astype(x.dtype) if _far(mean, var) else None
 
-    def to_input_in_blocks(
-        self, blocks: ChannelBlocks, dy: Array, dx: Array, sums: np.ndarray, mean: np.ndarray, inverse_std: np.ndarray
-    ) -> None:
-        a = inverse_std if self.weight is None else self.by_group(self.weight) * inverse_std
-        blocks.run(_scale, (dy, dx), [self.by_channel(a)])
+    def to_input_in_blocks(self, part: Part, dy: Array, dx: Array, sums: np.ndarray) -> None:
+        part.run(_scale, (dy, dx), (self.scale[part.units],))
 
 
 class BatchNormReLU(BatchNorm):

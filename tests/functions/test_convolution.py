@@ -126,7 +126,8 @@ def test_products_in_pieces(rng, device, monkeypatch):
         ((2, 8, 20, 13), (6, 8, 2, 2), {"stride": 3}),
     ],
 )
-def test_every_way_through_im2col(x, w, settings, threads, rng, device):
+def test_every_way_through_im2col(x, w, settings, threads, rng, device, monkeypatch):
+    monkeypatch.setattr(im2col, "NOT_SHARED_OUT", 0)
     x, w = rng.standard_normal(x), rng.standard_normal(w)
     before = get_num_threads()
     set_num_threads(threads)

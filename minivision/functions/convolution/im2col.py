@@ -45,7 +45,7 @@ from minivision.functions.convolution.geometry import Window, span
 from minivision.functions.convolution.products import AT_ONCE, boxes, pieces
 from minivision.functions.layout import channels_first, channels_last, copy_across, joined, lies_in_planes
 from minivision.memory import empty, scratch
-from minivision.threads import for_each, get_num_threads, spans
+from minivision.threads import for_each, get_num_threads
 
 CPU_BLOCK = 1 << 19  # elements at a time of input and output: 2 MB of float32
 CPU_PIECE = 1 << 19  # elements at a time of the window matrix and what it is multiplied to
@@ -191,7 +191,7 @@ def correlate_kernel(x: Array, dy: Array, kernel: Sequence[int], window: Window)
             # (F, positions) @ (positions, K C) -> (F, K C), some F at a time
             xp.matmul(part[:, f].T, columns, out=dw[f])
 
-        _share_out(multiply, spans(filters, filters) if matrix.on_cpu else [slice(0, filters)], matrix.on_cpu)
+        _share_out(multiply, matrix.filters_for_each(), matrix.on_cpu)
         return matrix.as_kernel(dw)
     blocks = matrix.blocks()
     # Each share of the blocks has a sum of its own, and the sums are added at the end. A sum (K C/g, F) is what BLAS is quick
@@ -284,7 +284,7 @@ def _correlate_into(
             # (positions, K C) @ (K C, F) -> (positions, F), some F at a time
             matrix.xp.matmul(columns, weights[0, :, f], out=product[:, f])
 
-        _share_out(multiply, spans(y.shape[-1], y.shape[-1]) if matrix.on_cpu else [slice(0, y.shape[-1])], matrix.on_cpu)
+        _share_out(multiply, matrix.filters_for_each(), matrix.on_cpu)
         if finish is not None:
             finish(y)
         return
@@ -380,6 +380,10 @@ class WindowMatrix:
         """Slices of (N, first spatial axis) that cut the rows of the matrix into blocks, each the work of one thread."""
         positions = max(CPU_BLOCK // (self.channels + self.filters), self.at_once)
         return boxes(self.x.shape[0], self.out[0], math.prod(self.out[1:]), positions, self.threads)
+
+    def filters_for_each(self) -> list[slice]:
+        """The filters of one group cut into as many parts as threads work at them."""
+        return pieces(self.filters, -(-self.filters // self.threads))
 
     def groups(self) -> Iterator[tuple[slice, slice]]:
         """For each group, its slice of the input channels and its slice of the output channels."""
