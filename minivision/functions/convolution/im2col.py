@@ -351,8 +351,7 @@ class WindowMatrix:
         self.width = whole // self.layers
         # The lines of x from a window to the next, and from a layer to the next; a window that is not taken apart is one line.
         self.step, self.between = (window.stride[0], window.dilation[0]) if apart else (1, 1)
-        phases = [[u for u in range(self.layers) if u * self.between % self.step == phase] for phase in range(self.step)]
-        self.phases = [layers for layers in phases if layers]  # layers of one phase find each other's lines among their own
+        self.phases = _layers_by_phase(self.layers, self.step, self.between)
         self.at_once = self._at_once(self.width)
         # of the axes (F, C/g, *kernel) of a weight, the order in which it meets the columns
         first, *others = range(2, x.ndim)
@@ -376,12 +375,12 @@ class WindowMatrix:
         saved = 0.2 * (layers - lines) * width - 0.25 * (layers - 1) * self.filters / self.window.groups
         return saved * positions / self.threads > (layers - 1) * (10_000 if self.threads == 1 else 25_000)
 
-    def blocks(self) -> list[tuple[slice, slice]]:
+    def blocks(self) -> Sequence[tuple[slice, slice]]:
         """Slices of (N, first spatial axis) that cut the rows of the matrix into blocks, each the work of one thread."""
         positions = max(CPU_BLOCK // (self.channels + self.filters), self.at_once)
         return boxes(self.x.shape[0], self.out[0], math.prod(self.out[1:]), positions, self.threads)
 
-    def filters_for_each(self) -> list[slice]:
+    def filters_for_each(self) -> Sequence[slice]:
         """The filters of one group cut into as many parts as threads work at them."""
         return pieces(self.filters, -(-self.filters // self.threads))
 
@@ -415,22 +414,17 @@ class WindowMatrix:
         Where they are taken apart, the layers in each line of x that the block sees: (N, lines, *out[1:], *kernel[1:], C/g).
         """
         x = self.x[block[0], group * self.channels : (group + 1) * self.channels]
-        places = [block[1], *(slice(0, n) for n in self.out[1:])]
-        out = [place.stop - place.start for place in places]
-        starts = [p.start * s - before for p, s, (before, _) in zip(places, self.window.stride, self.window.padding, strict=True)]
-        reach = [
-            (o - 1) * s + span(k, d)
-            for o, s, k, d in zip(out, self.window.stride, self.kernel, self.window.dilation, strict=True)
-        ]
+        out = [block[1].stop - block[1].start, *self.out[1:]]
+        part = _part(x.shape[2:], block[1].start, tuple(out), self.kernel, self.window)
         if self.in_planes:
-            strip = _region(x.swapaxes(0, 1), 2, starts, reach)  # (C, N, *reach)
+            strip = _region(x.swapaxes(0, 1), 2, part)  # (C, N, *reach)
             c, n, *steps = strip.strides
         else:
-            strip = _region(channels_last(x), 1, starts, reach)  # (N, *reach, C)
+            strip = _region(channels_last(x), 1, part)  # (N, *reach, C)
             n, *steps, c = strip.strides
         moves, taps, kernel = self._moves(steps), self._taps(steps), self.kernel
         if self.layers > 1:
-            out[0], moves[0] = reach[0], steps[0]
+            out[0], moves[0] = part.reach[0], steps[0]
             taps, kernel = taps[1:], kernel[1:]
         if self.in_planes:
             shape, strides = (len(x), *out, self.channels, *kernel), (n, *moves, c, *taps)
@@ -472,6 +466,13 @@ class WindowMatrix:
         return self.xp.ascontiguousarray(ordered.transpose([self.order.index(axis) for axis in range(len(shape))]))
 
 
+@functools.cache
+def _layers_by_phase(layers: int, step: int, between: int) -> tuple[tuple[int, ...], ...]:
+    """The layers whose lines are equal modulo the step: among the lines of one of them are those of the others."""
+    phases = (tuple(u for u in range(layers) if u * between % step == phase) for phase in range(step))
+    return tuple(together for together in phases if together)
+
+
 class _Phase(NamedTuple):
     """The positions of x that are equal modulo the stride, and how dy reaches them."""
 
@@ -507,26 +508,47 @@ def _swapped(w: Array, groups: int) -> Array:
     return grouped.reshape(groups * w.shape[1], w.shape[0] // groups, *kernel)
 
 
-def _region(x: Array, first_axis: int, starts: Sequence[int], lengths: Sequence[int]) -> Array:
+class _Part(NamedTuple):
+    """The part of an image that some windows see: its lengths, which of its positions lie in the image, and where in it."""
+
+    reach: tuple[int, ...]
+    inside: tuple[slice, ...]
+    seen: tuple[slice, ...]
+    covered: bool  # whether all of it lies in the image
+
+
+@functools.lru_cache(maxsize=1 << 10)
+def _part(size: tuple[int, ...], top: int, out: tuple[int, ...], kernel: tuple[int, ...], window: Window) -> _Part:
+    """What `out` windows see of an image, the first of them in row `top`."""
+    reach, inside, seen = [], [], []
+    tops = (top, *(0 for _ in out[1:]))
+    axes = zip(size, tops, out, kernel, window.stride, window.padding, window.dilation, strict=True)
+    for n, first, o, k, s, (before, _), d in axes:
+        start, length = first * s - before, (o - 1) * s + span(k, d)
+        begin = max(start, 0)
+        end = max(begin, min(start + length, n))
+        reach.append(length)
+        seen.append(slice(begin, end))
+        inside.append(slice(begin - start, end - start))
+    covered = all(part.stop - part.start == length for part, length in zip(seen, reach, strict=True))
+    return _Part(tuple(reach), tuple(inside), tuple(seen), covered)
+
+
+def _region(x: Array, first_axis: int, part: _Part) -> Array:
     """A part of x along the axes from `first_axis` on, zero where it lies outside x; its last axis is dense in memory.
 
     A view where nothing has to be added, else a workspace.
     """
     ahead = (slice(None),) * first_axis
-    inside = [
-        (max(start, 0), min(start + length, n)) for start, length, n in zip(starts, lengths, x.shape[first_axis:], strict=False)
-    ]
-    part = x[(*ahead, *(slice(a, max(a, b)) for a, b in inside))]
-    covered = all(b - a == length for (a, b), length in zip(inside, lengths, strict=True))
-    if covered and part.strides[-1] == x.itemsize:
-        return part
-    shape = (*x.shape[:first_axis], *lengths, *x.shape[first_axis + len(lengths) :])
+    seen = x[ahead + part.seen]
+    if part.covered and seen.strides[-1] == x.itemsize:
+        return seen
+    shape = (*x.shape[:first_axis], *part.reach, *x.shape[first_axis + len(part.reach) :])
     strip = _workspace("strip", shape, x.dtype, xp_of(x))
-    if not covered:
+    if not part.covered:
         strip[...] = 0  # as a whole: to write its edges alone takes longer, with a call for each
-    target = [slice(a - start, max(a, b) - start) for (a, b), start in zip(inside, starts, strict=True)]
-    if part.size:
-        copy_across(strip[(*ahead, *target)], part)
+    if seen.size:
+        copy_across(strip[ahead + part.inside], seen)
     return strip
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+
 # Multiplications of a product that BLAS (OpenBLAS on x86) begins without arranging its operands first. Thin products, of few
 # channels, take half as long again when they are larger.
 AT_ONCE = 10**6
 
 
-def pieces(length: int, step: int) -> list[slice]:
+@functools.lru_cache(maxsize=1 << 10)
+def pieces(length: int, step: int) -> tuple[slice, ...]:
     """`length` items as slices of `step`, the last of them shorter where it has to be."""
-    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+    return tuple(slice(start, min(start + step, length)) for start in range(0, length, step))
 
 
-def boxes(images: int, rows: int, per_row: int, most: int, threads: int) -> list[tuple[slice, slice]]:
+@functools.lru_cache(maxsize=1 << 10)
+def boxes(images: int, rows: int, per_row: int, most: int, threads: int) -> tuple[tuple[slice, slice], ...]:
     """All rows of all images in blocks (images, rows) of at most `most` at a time, or of one row, where a row counts `per_row`.
 
     Dealt out to threads in turn, they are as much for one thread as for another, or nearly: three images become, for two threads,
@@ -21,15 +25,16 @@ def boxes(images: int, rows: int, per_row: int, most: int, threads: int) -> list
     """
     image = rows * per_row
     if not images * image:
-        return []
+        return ()
     if images % threads and images * -(-rows // threads) * per_row <= most:
-        return [(slice(0, images), some) for some in pieces(rows, -(-rows // threads))]
+        return tuple((slice(0, images), some) for some in pieces(rows, -(-rows // threads)))
     at_once = most // image
     each = images // threads if at_once else 0  # images for each thread that need not be cut
-    shares = pieces(each, -(-each // -(-each // at_once))) if each else []
+    shares = pieces(each, -(-each // -(-each // at_once))) if each else ()
     blocks = [(slice(t * each + s.start, t * each + s.stop), slice(0, rows)) for s in shares for t in range(threads)]
     left = range(threads * each, images)
     parts = -(-rows // max(1, most // per_row))
     while parts < rows and len(left) * parts % threads:
         parts += 1
-    return blocks + [(slice(one, one + 1), some) for one in left for some in pieces(rows, -(-rows // parts))]
+    blocks += [(slice(one, one + 1), some) for one in left for some in pieces(rows, -(-rows // parts))]
+    return tuple(blocks)
