@@ -42,7 +42,7 @@ from minivision.nn import functional as F
 from minivision.viz.curves import LINE_COLOURS
 from minivision.viz.figures import new_figure
 
-minivision.set_num_threads(1)  # one core, for NumPy's matrix products too; the second joins in section 7
+minivision.set_num_threads(1)  # one core, for NumPy's matrix products too; the second joins in section 8
 rng = np.random.default_rng(0)
 
 # %% [markdown]
@@ -469,10 +469,55 @@ note("shifted products", min(shifted_times.values()), 2 * MULTIPLICATIONS * wide
 # No copies of windows, but a running sum that is read and written eight times; and each product sums over 64 numbers only,
 # where im2col's sums over 576. Which of the two wins depends on the layer.
 #
+# ## 6 Between the two: the windows of one row
+#
+# im2col copies each number nine times, for one product; shifted products copy none, for nine. Nobody has to go all the way. A
+# window that moves down by one row keeps two of its three. So gather windows of one image row only, three pixels side by side,
+# and let $w_u$ be the weights of kernel row $u$:
+#
+# $$\text{columns}_{i,j} = x_{i,\,j \ldots j+2}, \qquad y_{i,j} = \sum_u \text{columns}_{i+u,\,j}\; w_u$$
+#
+# Along the rows this is im2col; down the columns it is shifted products: what kernel row $u$ meets is the same workspace, begun
+# $u$ rows further down.
+
+
+# %%
+def row_windows_strip(strip, y):
+    windows = sliding_window_view(strip, 3, axis=1).transpose(0, 1, 3, 2)  # (rows + 2, W, 3, C), a view
+    columns = workspace("columns", *windows.shape)
+    np.copyto(columns, windows)
+    product = workspace("product", *y.shape)
+    for u in range(3):
+        below, out = columns[u : u + len(y)], product if u else y
+        # (rows W, 3 C) @ (3 C, F) -> (rows W, F)
+        np.matmul(below.reshape(-1, 3 * channels), weights[u].reshape(-1, filters), out=out.reshape(-1, filters))
+        if u:
+            y += product
+
+
+assert error(in_blocks(row_windows_strip, image, rows=5)) < 2e-6
+row_times = {rows: seconds(partial(in_blocks, row_windows_strip, image, rows)) for rows in (2, 4, 8, 16)}
+row_best = min(row_times, key=row_times.get)
+gathered = 3 * x.nbytes * (row_best + 2) / row_best  # two rows at the seam of two blocks are gathered for both
+# read windows, write them; three products read three times as much as the image has, and write; two are read and added up
+ROW_BYTES = int(2 * gathered + 3 * (3 + 1) * x.nbytes + 2 * 3 * x.nbytes)
+note("windows of one row", row_times[row_best], 2 * MULTIPLICATIONS, ROW_BYTES)
+print(f"windows in the workspaces: {gathered / 1e6:.1f} MB instead of {matrix / 1e6:.1f} MB")
+assert gathered < matrix and ROW_BYTES < SHIFTED_BYTES
+saved, paid = 2 * 3 * (3 - 1) * x.nbytes, 4 * (3 - 1) * y.nbytes  # against im2col, but for the seams
+assert saved / paid == 3 * channels / (2 * filters) == 1.5
+
+# %% [markdown]
+# All $k$ products together read as much as im2col's one. For each pixel, $k (k - 1) C$ numbers fewer are copied, that is, read
+# and written. In exchange, $k - 1$ more products write $F$ numbers each, and to add them up takes two reads and a write: together
+# $4 (k - 1) F$. What is saved is $k C / 2 F$ times what is paid: 1.5 times in our layer, 3.5 times with a 7 x 7 kernel. So the
+# library's im2col takes windows apart like this where a rule, from the shapes, says that it pays. (And it multiplies in pieces of
+# less than a million multiplications where it can, which BLAS begins at once, without rearranging its operands.)
+#
 # So far each step has done at least the definition's 604 million multiplications, and their limit is the rate of a matrix
 # product. Whoever wants to get past it must do fewer.
 #
-# ## 6 Winograd: fewer multiplications
+# ## 7 Winograd: fewer multiplications
 #
 # A kernel of length 3 gives two neighbouring outputs from four inputs: $y_0 = d_0 g_0 + d_1 g_1 + d_2 g_2$ and
 # $y_1 = d_1 g_0 + d_2 g_1 + d_3 g_2$. Six multiplications? Four will do (Winograd 1980). To count them, here are numbers that
@@ -624,7 +669,7 @@ WINOGRAD_BYTES = 4 * tiles * (5 * 36 * channels + (2 * 36 + 3 * 16) * filters)
 print(f"{'':<22}{'products':>14}{'sums before, after':>20}{'MB':>8}{'operations a byte':>20}")
 for name, ours, extra, touched in [
     ("im2col", MULTIPLICATIONS, 0, IM2COL_BYTES), ("shifted products", int(wider * MULTIPLICATIONS), 0, SHIFTED_BYTES),
-    ("Winograd F(4x4, 3x3)", products, transforms, WINOGRAD_BYTES),
+    ("windows of one row", MULTIPLICATIONS, 0, ROW_BYTES), ("Winograd F(4x4, 3x3)", products, transforms, WINOGRAD_BYTES),
 ]:  # fmt: skip
     print(f"{name:<22}{ours:>14,}{extra:>20,}{touched / 1e6:>8.0f}{2 * (ours + extra) / touched:>20.1f}")
 assert 4 * products == MULTIPLICATIONS
@@ -654,6 +699,7 @@ prepared_near_one = prepare(near_one)
 errors = {
     "im2col": (error(in_blocks(im2col_strip, image, 8)), error(in_float64.reshape(height, width, filters))),
     "shifted products": (error(in_blocks(shifted_strip, image, 8)), None),
+    "windows of one row": (error(in_blocks(row_windows_strip, image, 8)), None),
     "Winograd, 0 1 -1 2 -2 inf": (error(in_blocks(winograd, image, 8)), error(winograd_in_doubles(lavin_gray))),
     "Winograd, 0 3/4 -3/4 3/2 -3/2 inf": (
         error(in_blocks(lambda strip, y: winograd_strip(strip, y, prepared_near_one), image, 8)),
@@ -671,7 +717,7 @@ assert errors["im2col"][1] < errors["Winograd, 0 3/4 -3/4 3/2 -3/2 inf"][1] < 1e
 # on the other hand, wants digits: a gradient check subtracts two nearly equal numbers. So the library uses Winograd in float32
 # only, and float64 keeps to an algorithm whose only error is that of the order of a sum.
 #
-# ## 7 The second core
+# ## 8 The second core
 #
 # The strips are independent of each other, and NumPy releases Python's lock while it copies and multiplies. So two threads,
 # each with every other strip and workspaces of its own. One thing must be right: BLAS would like to share out each product over
@@ -682,6 +728,7 @@ assert errors["im2col"][1] < errors["Winograd, 0 3/4 -3/4 3/2 -3/2 inf"][1] < 1e
 best = {
     "im2col": (im2col_strip, best_rows),
     "shifted products": (shifted_strip, min(shifted_times, key=shifted_times.get)),
+    "windows of one row": (row_windows_strip, row_best),
     "Winograd": (winograd, min(winograd_times, key=winograd_times.get)),
 }
 print(f"{os.cpu_count()} cores")
@@ -691,12 +738,12 @@ with ThreadPoolExecutor(2) as pool:
         assert np.allclose(in_blocks(convolve, image, rows, pool.map), alone, rtol=0, atol=1e-5)
         one = seconds(partial(in_blocks, convolve, image, rows))
         two = seconds(partial(in_blocks, convolve, image, rows, pool.map))
-        print(f"{name:<18}{1e3 * one:6.1f} ms by one thread, {1e3 * two:6.1f} ms by two: {one / two:.2f} times as fast")
+        print(f"{name:<20}{1e3 * one:6.1f} ms by one thread, {1e3 * two:6.1f} ms by two: {one / two:.2f} times as fast")
         if name == "Winograd":
             note("Winograd, two threads", two, 2 * (products + transforms), WINOGRAD_BYTES)
 
 # %% [markdown]
-# ## 8 Large kernels: Fourier
+# ## 9 Large kernels: Fourier
 #
 # Winograd's saving grows with the tile, and so does its error. For large kernels there is a transform that keeps its digits,
 # because its points lie on the unit circle, where no power grows: Fourier's. At each frequency, a convolution is one product,
@@ -757,7 +804,7 @@ figure
 # larger than the kernel, so that the transformed kernels, of which there are $C \cdot F$, stay small.
 
 # %% [markdown]
-# ## 9 The library
+# ## 10 The library
 #
 # All of this is in minivision, one module for each algorithm, for any kernel, stride, dilation and number of groups, and for
 # the two gradients as well: the gradient to the input is the convolution of `dy` with the flipped kernel, the gradient to the
@@ -852,7 +899,7 @@ print(measured.table(limit=6))
 assert any("conv" in row.name.lower() for row in measured.rows())
 
 # %% [markdown]
-# From seven loops to the library, on a logarithmic scale. (The library's Winograd is that of section 6, with pieces of the size
+# From seven loops to the library, on a logarithmic scale. (The library's Winograd is that of section 7, with pieces of the size
 # that BLAS is quickest at; the docstring of its module tells.)
 
 # %%
@@ -877,7 +924,7 @@ axes.annotate("matrix product,\none core", (SGEMM / 1e9, 0), (-3, 0), ha="right"
 axes.set(xlabel="GFLOP/s, counting the definition's operations", xlim=(min(rates) / 2, 4 * max(rates)))
 axes.spines[["top", "right"]].set_visible(False)
 print(f"from the loops to the library with two threads: {bars['seven loops'] / library[None, 2]:,.0f} times as fast")
-assert len(bars) == 11
+assert len(bars) == 12
 figure
 
 # %% [markdown]
@@ -909,7 +956,7 @@ once = 2 * MULTIPLICATIONS / (2 * x.nbytes + w.nbytes)
 wide.axvline(once, ymin=0.55, ymax=0.94, color="#999999", linestyle=":", linewidth=1)
 wide.annotate("each number\ntouched once", (once, 4), (-3, 0), ha="right", **pale)
 
-palette, beside = [*LINE_COLOURS, "#222222", "#888888"], {5: (6, 3), 7: (-11, -3)}
+palette, beside = [*LINE_COLOURS, "#222222", "#8b4513", "#888888"], {5: (6, 3), 7: (-11, -3)}
 print(f"{'':<26}{'ms':>10}{'10^6 operations':>18}{'MB touched':>12}{'operations a byte':>20}{'of the limit':>14}")
 for number, (step, row) in enumerate(one_core.items(), 1):
     intensity, rate = row["operations"] / row["bytes"], row["operations"] / row["seconds"] / 1e9
@@ -929,7 +976,7 @@ wide.set(xscale="log", yscale="log", xlabel="operations for each byte that is to
 wide.legend(fontsize=8, frameon=False, loc="lower right")
 lowest = min(step["operations"] / step["seconds"] / 1e9 for step in list(one_core.values())[3:])
 close.set(xscale="log", yscale="log", xlim=(4, 16), ylim=(0.8 * lowest, 1.4 * effective))
-close.set_title("steps 4 to 8 close by", fontsize=9)
+close.set_title("steps 4 to 9 close by", fontsize=9)
 close.set_xticks([4, 6, 10, 16], [4, 6, 10, 16])
 ticks = [tick for tick in (10, 20, 50, 100, 200, 500) if 0.8 * lowest < tick < 1.4 * effective]
 close.set_yticks(ticks, ticks)
@@ -947,9 +994,10 @@ figure
 # 3. A matrix product does much with each number. Make one; and copy along the runs that lie in memory.
 # 4. What was just written is in the cache, if it is small. Work in blocks, in memory that was used before.
 # 5. The best copy is none: a view will do, where it can.
-# 6. When the machine is busy with arithmetic, do less of it; and know the digits that this costs.
-# 7. Cores are given away once.
-# 8. Which algorithm wins is a question of the shapes. Measure, and write down a rule.
+# 6. Between copying everything and copying nothing there is a middle. Count what it saves, and what it costs.
+# 7. When the machine is busy with arithmetic, do less of it; and know the digits that this costs.
+# 8. Cores are given away once.
+# 9. Which algorithm wins is a question of the shapes. Measure, and write down a rule.
 #
 # `docs/convolution-algorithms.md` says for each algorithm what it costs, how exact it is and when it is the fastest. How the
 # library compares with PyTorch, whose convolution is written in C++ and assembler: `make bench NAME=conv3x3` in a clone of the

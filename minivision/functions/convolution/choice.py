@@ -95,14 +95,15 @@ def fastest(face: str, problem: Problem) -> str:
 def _fft_pays(problem: Problem) -> bool:
     """Whether the transforms cost less than a large kernel's products; in float32 alone, as for Winograd's.
 
-    Milliseconds forward by the faster of im2col and shifted | by fft, on one core, one image, padding "same"; the gradients
-    likewise:
+    Milliseconds forward by the faster of im2col and shifted | by fft, on one core, one image, padding "same":
 
         channels    pixels    7x7         11x11       15x15       31x31
-        1 -> 1      256       0.5 | 1.8               1.6 | 2.6   5.5 | 2.4
-        3 -> 16     128       1.8 | 6.7               6.3 | 6.0   24 | 7.8
-        16 -> 16    128       6.2 | 11    15 | 9.9    27 | 11     126 | 19
-        64 -> 64    64        18 | 20     46 | 33     89 | 39     377 | 108
+        1 -> 1      256       0.5 | 2.2               1.6 | 2.8   6.0 | 2.9
+        3 -> 16     128       1.3 | 8.4               4.4 | 7.0   19 | 9.7
+        16 -> 16    128       4.7 | 12    11 | 12     20 | 14     96 | 23
+        64 -> 64    64        17 | 28     47 | 40     91 | 56     406 | 124
+
+    The gradients likewise, but for the input's where it has 3 channels, which takes im2col twice as long.
     """
     if math.prod(problem.kernel) < 49 or problem.dtype != np.float32 or not problem.on_cpu:
         return False
@@ -110,7 +111,11 @@ def _fft_pays(problem: Problem) -> bool:
 
 
 def _direct_nanoseconds(problem: Problem) -> float:
-    """What it costs without, on one core: each number of a window is copied, and multiplied F/groups times."""
+    """What it costs without, on one core: each number of a window is copied, and multiplied F/groups times.
+
+    That is whole windows. Where im2col takes them apart into layers it copies fewer, and this is too much: 1.2 to 1.3 times for
+    kernels of 7x7 and more with 16 or 32 channels, 1.1 times for 3x3 and 7x7 with 64; about right with more than these.
+    """
     windows = problem.batch * problem.channels * math.prod(problem.out) * math.prod(problem.kernel)
     return windows * (0.4 if _depthwise(problem) else 0.1 + 0.022 * problem.out_channels / problem.window.groups)
 
@@ -128,15 +133,15 @@ def _winograd_pays(face: str, problem: Problem) -> bool:
     Time of im2col / time of Winograd on one core for each face (y, dx, dw), and by the two estimates that are compared:
 
         C = F, 1024 tiles or more    8             16             32             64             128            512 (64 tiles)
-        measured                     .8 .8 .6      1.0 1.0 1.0    1.4 1.4 1.4    2.0 2.1 2.1    2.4 2.5 2.3    2.5 2.7 2.3
+        measured                     .6 .6 .5      .9 .9 .8       1.3 1.3 1.2    1.6 1.7 1.8    2.6 2.6 2.3    2.4 2.3 2.5
         estimated                    .8            1.2            1.7            2.3            2.9            2.9
 
         C = F, few tiles             64, 4 tiles   64, 16         256, 4         256, 8         512, 4         512, 9
-        measured                     .8 .8 .7      1.3 1.3 1.1    .9 1.2 .7      1.4 1.2 .9     .8 .8 .6       1.5 1.9 1.3
+        measured                     .9 1.1 .7     1.3 1.4 1.3    .9 1.0 .6      1.2 1.5 .9     .9 .7 .6       1.2 1.2 .9
         estimated                    .7            1.5            .7             1.2            .7             1.3
 
-    With fewer than 32 channels on either side im2col's products come in small pieces too, which the estimate does not know; on
-    one core 16 channels take as long either way, on two Winograd, with more and shorter steps, takes a third longer.
+    With fewer than 32 channels on either side Winograd's steps are many and short, and im2col copies fewer windows, neither of
+    which the estimates know: 16 channels take Winograd a tenth to a quarter longer.
     """
     winograd = _module("winograd")
     if problem.dtype != np.float32 or not winograd.applies(problem) or min(problem.channels, problem.out_channels) < 32:
