@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,12 @@ import numpy as np
 from minivision.backend import Array
 from minivision.functions.layout import channels_last
 from minivision.memory import empty_like
-from minivision.threads import for_each, in_turn, one_blas_thread, spans
+from minivision.threads import for_each, get_num_threads, in_turn, one_blas_thread, spans
 
 BLOCK = 1 << 21  # bytes of each array at a time: few enough for the cache, many enough for Python to be in time
 ROW = 1 << 11  # elements of a row of columns, or nearly
 SHARED = 1 << 22  # bytes below which waking another thread costs more than it brings
 SMALLEST = 1 << 14  # elements; with fewer, a few calls on the whole array are the fastest
-
-CACHED = 1 << 19  # bytes of each array at a time where all steps are done on whole groups, if one group has not more
 
 WHOLE = (slice(None),) * 3
 NOTHING = np.zeros(0)
@@ -62,8 +60,25 @@ def ordered_like(a: Array, x: Array) -> Array:
     return copy
 
 
-def parts_of(like: Array, groups: int, per_sample: bool) -> list[ChannelBlocks | GroupBlock]:
-    """What to do all steps on, one after another: blocks of a few whole groups of channels, if each fits the cache, else all."""
+def parts_of(like: Array, groups: int, per_sample: bool) -> Sequence[ChannelBlocks | GroupBlock]:
+    """What to do all steps on, one after another: blocks of a few whole groups of channels, if each fits the cache, else all.
+
+    They depend on the shape and the order of memory, and are kept for the next array like this.
+    """
+    threads = like.nbytes >= SHARED and get_num_threads()
+    key = like.shape, like.strides, like.dtype, groups, per_sample, threads, BLOCK
+    parts = _parts.get(key)
+    if parts is None:
+        if len(_parts) >= 256:
+            _parts.clear()
+        parts = _parts[key] = _cut(like, groups, per_sample)
+    return parts
+
+
+_parts: dict[Any, Sequence[ChannelBlocks | GroupBlock]] = {}
+
+
+def _cut(like: Array, groups: int, per_sample: bool) -> Sequence[ChannelBlocks | GroupBlock]:
     n, channels = like.shape[:2]
     units = n * groups if per_sample else groups
     each = like.nbytes // units
@@ -71,7 +86,7 @@ def parts_of(like: Array, groups: int, per_sample: bool) -> list[ChannelBlocks |
     if whole.in_columns or each > BLOCK:
         return [whole]
     stack = (1, n * channels, -1) if per_sample else (n, channels, -1)
-    step = max(1, CACHED // each)
+    step = BLOCK // each
     parts = spans(units, step) if whole.shared else [slice(i, min(i + step, units)) for i in range(0, units, step)]
     return [GroupBlock(stack, part, channels // groups) for part in parts]
 
@@ -81,16 +96,18 @@ def one_by_one(work: Callable[[Any], None], parts: Sequence[ChannelBlocks | Grou
     (in_turn if like.nbytes < SHARED else for_each)(work, parts)
 
 
-def _each_channel(numbers: np.ndarray, channels: int, dtype: np.dtype) -> np.ndarray:
-    """Numbers (groups, 1) or (groups, channels of a group), for each of the channels in all groups."""
-    each = np.empty((len(numbers), channels // len(numbers)), dtype)
+def _each_channel(numbers: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype) -> np.ndarray:
+    """Numbers (groups, 1) or (groups, channels of a group), for each channel of all groups, in this shape."""
+    each = np.empty((len(numbers), math.prod(shape) // len(numbers)), dtype)
     each[...] = numbers
-    return each
+    return each.reshape(shape)
 
 
 class GroupBlock:
     """A few whole groups of channels of arrays (N, C, *size) in row-major memory, as one stack of matrices of their rows.
 
+    All steps on it together are some thirty calls of NumPy on a few numbers, which cost 60 to 100 us whatever its size. So it is
+    as large as the cache that the cores share allows; blocks for a core's own cache were slower.
     `units` are the groups: of all samples one after another if each sample has groups of its own.
     """
 
@@ -99,17 +116,17 @@ class GroupBlock:
         self.rows = slice(units.start * size, units.stop * size)
 
     def run(self, work: Work, arrays: Sequence[Array], numbers: Sequence[np.ndarray], sums: int = 0) -> np.ndarray:
-        """As `ChannelBlocks.run`, in one call; the sums are (sums, rows)."""
+        """As `ChannelBlocks.run`, in one call; the sums are (sums, 1, rows), in float64 only where more than one were added."""
         parts = [a.reshape(self.stack)[:, self.rows] for a in arrays]
         samples, rows, width = parts[0].shape
-        total = np.empty((sums, samples, rows), parts[0].dtype)
-        beside = [_each_channel(c, rows, parts[0].dtype).reshape(1, rows, 1) for c in numbers]
-        if beside and 256 <= width < 8192:
+        dtype = parts[0].dtype
+        total = np.empty((sums, samples, rows), dtype)
+        if numbers:
             with short_buffer(width):
-                work(_row_sums(total), *parts, *beside)
+                work(_row_sums(total), *parts, *[_each_channel(c, (1, rows, 1), dtype) for c in numbers])
         else:
-            work(_row_sums(total), *parts, *beside)
-        return total.sum(axis=1, dtype=np.float64) if sums else NOTHING
+            work(_row_sums(total), *parts)
+        return total if samples == 1 else total.sum(axis=1, keepdims=True, dtype=np.float64)
 
 
 class ChannelBlocks:
@@ -149,7 +166,7 @@ class ChannelBlocks:
         They are returned as (sums, S, C), float64.
         """
         stacks = list(zip(*map(self._stacks, arrays), strict=True))
-        beside = [self._beside(_each_channel(c, self.samples * self.channels, self.dtype)) for c in numbers]
+        beside = [self._beside(_each_channel(c, (self.samples, self.channels, 1), self.dtype)) for c in numbers]
 
         def one(stack: Sequence[Array], block: Any) -> Array:
             parts = stack if block is None else [a[block] for a in stack]
@@ -202,12 +219,11 @@ class ChannelBlocks:
         return [wide, narrow[:, rows - rest :]] if rest else [wide]
 
     def _beside(self, numbers: np.ndarray) -> np.ndarray:
-        """One number for each channel as (S, C, 1) beside rows, or (S, 1, width) over columns."""
-        numbers = numbers.reshape(self.samples, self.channels)
+        """Numbers (S, C, 1) as they are beside rows, or (S, 1, width) over columns."""
         if not self.in_columns:
-            return numbers[:, :, None]
+            return numbers
         repeated = np.empty((self.samples, self.times, self.channels, self.inner), numbers.dtype)
-        repeated[...] = numbers[:, None, :, None]
+        repeated[...] = numbers[:, None]
         return repeated.reshape(self.samples, 1, -1)
 
     def _total(self, found: list[tuple[Any, np.ndarray]]) -> np.ndarray:
@@ -274,20 +290,20 @@ def zeros_below(part: Array) -> Array:
     return constants(0, part.shape[-1], part.dtype.char)
 
 
-@contextmanager
-def short_buffer(length: int) -> Iterator[None]:
+def short_buffer(length: int) -> AbstractContextManager[None]:
     """Let NumPy broadcast one row of numbers, or one column, without writing them out for every row first.
 
     That is what it does where several rows fit into its buffer of 8192 elements, so as to call its loop for all of them at once.
     """
-    if not 256 <= length < 8192:
-        yield
-        return
-    before = np.setbufsize(16)
-    try:
-        yield
-    finally:
-        np.setbufsize(before)
+    return _ShortBuffer() if 256 <= length < 8192 else nullcontext()
+
+
+class _ShortBuffer:
+    def __enter__(self) -> None:
+        self.before = np.setbufsize(16)
+
+    def __exit__(self, *error: object) -> None:
+        np.setbufsize(self.before)
 
 
 def in_rows(work: Work, columns: int, *arrays: Any) -> None:

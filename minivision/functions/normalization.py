@@ -17,6 +17,7 @@ from minivision.functions.channel_blocks import (
     ChannelBlocks,
     GroupBlock,
     arranged,
+    constants,
     in_rows,
     one_by_one,
     ordered_like,
@@ -41,7 +42,6 @@ from minivision.functions.operands import (
 )
 from minivision.functions.selecting import keep_only
 from minivision.memory import empty_like, scratch
-
 
 Part = ChannelBlocks | GroupBlock
 
@@ -173,8 +173,8 @@ class _ChannelNorm(_Normalize):
 
     def averages(self, sums: np.ndarray) -> np.ndarray:
         """Sums by channel, of one unit after another -> (k, units, 1): averages over the values that are normalised together."""
-        count = self.x.size // len(self.scale)  # of values in each average
-        return sums.reshape(len(sums), -1, self.scale.shape[1]).sum(axis=2, keepdims=True) / count
+        by_unit = sums.reshape(len(sums), -1, self.scale.shape[1])
+        return np.vecdot(by_unit, constants(1, by_unit.shape[2], "d"))[:, :, None] / self.values
 
     def normalize(self, x: Array, bias: Array | None) -> Array:
         if not worth_blocks(x):
@@ -185,6 +185,7 @@ class _ChannelNorm(_Normalize):
         samples, groups = len(x) if self.per_sample else 1, self.groups_of(channels)
         self.parts = parts_of(x, groups, self.per_sample)
         by_unit = (samples * groups, channels // groups)
+        self.values = x.size // (samples * groups)  # that are normalised together
         mean, var, inverse_std = self.statistics = np.empty((3, samples * groups, 1))
         self.mean, self.var, self.inverse_std = self.statistics.reshape(3, samples, groups, *(1,) * (x.ndim - 2))
         self.scale = np.empty(by_unit)  # a
@@ -199,9 +200,7 @@ class _ChannelNorm(_Normalize):
             self.scale[units] = a = inverse_std[units] if weight is None else weight[units] * inverse_std[units]
             if centre is not None:
                 self.centres[units.start] = centre
-            b = -self.off_centre(part) * a
-            if shift is not None:
-                b += shift[units]
+            b = (0 if shift is None else shift[units]) - self.off_centre(part) * a
             work = _scale_and_shift_positive if self.relu else _scale_and_shift
             part.run(work, (x, y), (a, b, *self.centre_of(part)))
 
@@ -218,20 +217,20 @@ class _ChannelNorm(_Normalize):
 
         def one(part: Part) -> None:
             if self.relu:
-                found = part.run(_sum_positive, (dy, x, self.y, dx), self.centre_of(part), sums=2)
+                found = part.run(_sum_positive, (dy, x, self.y, dx), self.centre_of(part), sums=2)  # dx: what passes
             else:
                 found = part.run(_sum_products, (dy, x), self.centre_of(part), sums=2)
-            found = found.reshape(2, -1, sums.shape[2])
-            found[1] -= self.off_centre(part) * found[0]
-            sums[:, part.units] = found
+            plain, products = found.reshape(2, -1, sums.shape[2])
+            sums[0, part.units] = plain
+            sums[1, part.units] = products - self.off_centre(part) * plain
             if need_x:
-                self.to_input_in_blocks(part, dx if self.relu else dy, dx, found)  # dx: _sum_positive has put there what passed
+                self.to_input_in_blocks(part, dx if self.relu else dy, dx, sums[:, part.units])
 
         one_by_one(one, self.parts, x)
-        dbias = sums[0].reshape(-1, x.shape[1]).sum(axis=0).astype(x.dtype) if need_bias else None
         sums[1] *= self.statistics[2]
-        dweight = sums[1].reshape(-1, x.shape[1]).sum(axis=0).astype(x.dtype) if need_weight else None
-        return dx if need_x else None, dweight, dbias
+        by_sample = sums.reshape(2, -1, x.shape[1])
+        dbias, dweight = np.add.reduce(by_sample, axis=1).astype(x.dtype)
+        return dx if need_x else None, dweight if need_weight else None, dbias if need_bias else None
 
     def to_input_in_blocks(self, part: Part, dy: Array, dx: Array, sums: np.ndarray) -> None:
         """dx, from the channels' sums of dy and of dy (x - mean)."""
@@ -260,7 +259,7 @@ def _repeated(parameter: Array, by_unit: tuple[int, int]) -> np.ndarray:
 
 def _far(mean: np.ndarray, var: np.ndarray) -> bool:
     """Whether a mean is more than 4 standard deviations from zero."""
-    return bool((mean * mean > 16 * var).any())
+    return bool(np.count_nonzero(mean * mean > 16 * var))
 
 
 def _powers(add: Any, x: Array) -> None:

@@ -237,6 +237,29 @@ def test_many_blocks(shape, offset, rng, monkeypatch, number_of_threads):
                     assert_close(actual, value, rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.parametrize("shape", [(3, 8, 37, 41), (1, 12, 61, 45), (2, 16, 9, 7)], ids=str)
+@pytest.mark.parametrize("shared", [0, 1 << 30])
+def test_blocks_of_whole_groups(shape, shared, rng, monkeypatch, number_of_threads):
+    """One or a few groups at a time; some blocks have a mean far from zero, and their neighbours have not."""
+    monkeypatch.setattr("minivision.functions.channel_blocks.SHARED", shared)
+    monkeypatch.setattr("minivision.functions.channel_blocks.SMALLEST", 1)
+    monkeypatch.setattr("minivision.functions.channel_blocks.ROW", 1)
+    channels = shape[1]
+    far = np.where(np.arange(channels) // 4 == 1, 300.0, 0.0).reshape(1, channels, 1, 1)
+    x, dy, (w, b) = rng.standard_normal(shape) + far, rng.standard_normal(shape), rng.standard_normal((2, channels))
+    for kind, groups in (("batch", channels), ("group", channels // 4), ("group", channels)):
+        y_exact, *exact = (v.astype(np.float64) for v in by_definition(kind, x, w, b, dy, groups))
+        units = groups if kind == "batch" else groups * shape[0]
+        for together in (1, 3, units):
+            monkeypatch.setattr("minivision.functions.channel_blocks.BLOCK", together * x.nbytes // units)
+            f = BatchNorm(EPS) if kind == "batch" else GroupNorm(groups, EPS)
+            assert_close(f.forward(x, w, b), y_exact, rtol=1e-9, atol=1e-10)
+            assert len(f.parts) >= -(-units // together)
+            assert len(f.centres) == sum((abs(f.mean.ravel()[p.units]) > 9).any() for p in f.parts) > 0
+            for actual, value in zip(f.backward(dy), exact, strict=False):
+                assert_close(actual, value, rtol=1e-8, atol=1e-9)
+
+
 def test_outliers_where_the_pivot_is_looked_for(rng, device):
     """The few values that say where the mean may be need not be right: then the mean itself is looked from."""
     x = rng.standard_normal((1, 2, 20000)).astype(np.float32) + 500
