@@ -34,7 +34,7 @@ from minivision.functions.operands import (
 from minivision.functions.roi_axes import BinIntegrals, BinSamples
 from minivision.functions.shape import cat
 from minivision.functions.strips import MemoryOrder
-from minivision.threads import for_each, get_num_threads, spans
+from minivision.threads import for_each, get_num_threads, in_turn, spans
 
 
 class RoIPool(Function):
@@ -177,13 +177,15 @@ class _SeparableRoI(Function):
                 rows = _rows(a_y[k, :, down], features[self.images[k], down, across])  # (P, h) @ (h, w C) -> (P, w, C)
                 np.matmul(a_x[k, :, across], rows, out=y[k])  # (Q, w) @ (P, w, C) -> (P, Q, C)
 
-        for_each(project, spans(len(a_y), BOXES_AT_ONCE))
+        (for_each if self._threads() > 1 else in_turn)(project, spans(len(a_y), BOXES_AT_ONCE))
         return y
 
     def _pull_crops(self, dy: np.ndarray, crops: list[Crop]) -> tuple[np.ndarray | None, np.ndarray | None]:
         a_y, a_x = self.matrices
         dy = np.ascontiguousarray(dy)
         dx = dboxes = None
+        threads = self._threads()
+        share_out = for_each if threads > 1 else in_turn
         if self.needs_input_grad[0]:
             batch, channels, height, width = self.shape
             total = np.zeros((batch, height, width, channels), dy.dtype)
@@ -196,8 +198,8 @@ class _SeparableRoI(Function):
                     total[n, down, across, some] += _rows(a_y[k, :, down].T, columns)  # (h, P) @ (P, w C) -> (h, w, C)
 
             # boxes of one image overlap, so there the threads share out the channels
-            parts = spans(channels, channels if batch >= get_num_threads() else 64, aligned=16)
-            for_each(spread, [(n, some) for n in range(batch) for some in parts])
+            parts = spans(channels, 64, aligned=16) if batch < threads else [slice(0, channels)]
+            share_out(spread, [(n, some) for n in range(batch) for some in parts])
             dx = channels_first(total)
         if self.x is not None:
             features = MemoryOrder(planes=False).arranged(self.x)
@@ -214,9 +216,14 @@ class _SeparableRoI(Function):
                     rows = _rows(a_y[k, :, down], cells)
                     d_ax[k, :, across] = (dy[k] @ rows.swapaxes(1, 2)).sum(axis=0)  # (P, Q, C) @ (P, C, w), summed over P
 
-            for_each(compare, spans(len(a_y), BOXES_AT_ONCE))
+            share_out(compare, spans(len(a_y), BOXES_AT_ONCE))
             dboxes = self._pull_matrices(d_ay, d_ax)
         return dx, dboxes
+
+    def _threads(self) -> int:
+        """As many as allowed where a box is so much work that they seldom meet at Python's lock, else the caller alone."""
+        cells = sum((down.stop - down.start) * (across.stop - across.start) for down, across in self.crops or ())
+        return get_num_threads() if cells * self.shape[1] >= LARGE_BOX * len(self.matrices[0]) else 1
 
     def _boxes_of_images(self, xp: Any) -> Iterator[tuple[int, Any]]:
         """Each image that has boxes, and which ones: a slice where they follow each other."""
@@ -228,6 +235,7 @@ class _SeparableRoI(Function):
 
 
 BOXES_AT_ONCE = 32  # in one job of a thread
+LARGE_BOX = 1 << 16  # numbers of the feature map below a box; with fewer, one thread is as quick as two
 Crop = tuple[slice, slice]
 
 

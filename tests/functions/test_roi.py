@@ -10,6 +10,7 @@ import pytest
 
 from minivision import reference
 from minivision.autograd import Tensor
+from minivision.functions import roi
 from minivision.functions.roi import RoIAlign, RoIPool, prroi_pool, ps_roi_align, roi_align, roi_pool
 from tests.helpers import assert_close, layouts, numerical_gradient, tie_free, to_device, to_numpy
 
@@ -53,6 +54,30 @@ def test_align_is_its_definition(reduction, sampling_ratio, aligned, scale, rng,
     for _, arranged in layouts(x):
         y = roi_align(tensor(arranged, device), tensor(BOXES, device), (3, 2), scale, sampling_ratio, aligned, reduction)
         assert_close(y, expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("images", [1, 4])
+def test_align_by_several_threads(images, number_of_threads, monkeypatch, rng):
+    """Boxes are shared out, and for the gradient images, or channels where there are more threads than images."""
+    monkeypatch.setattr(roi, "LARGE_BOX", 0)
+    monkeypatch.setattr(roi, "BOXES_AT_ONCE", 3)
+    x, corners = rng.standard_normal((images, 70, 16, 19)), rng.uniform(0, 8, (10, 2))
+    boxes = np.hstack([rng.integers(0, images, (10, 1)), corners, corners + rng.uniform(1, 6, (10, 2))])
+    features, places = tensor(x, requires_grad=True), tensor(boxes, requires_grad=True)
+    y = roi_align(features, places, (3, 2), sampling_ratio=2, aligned=True)
+    assert y.grad_fn.crops is not None
+    assert_close(y, reference.roi_align(x, boxes, (3, 2), 1.0, 2, True, "mean"), rtol=1e-12, atol=1e-13)
+    dy = rng.standard_normal(y.shape)
+    y.backward(tensor(dy))
+    for leaf, array in ((features, x), (places, boxes)):
+        direction = rng.standard_normal(array.shape)
+        if leaf is places:
+            direction[:, 0] = 0
+        moved = [
+            reference.roi_align(*(v + step * direction if v is array else v for v in (x, boxes)), (3, 2), 1.0, 2, True, "mean")
+            for step in (1e-6, -1e-6)
+        ]
+        assert_close((leaf.grad.array * direction).sum(), ((moved[0] - moved[1]) * dy).sum() / 2e-6, rtol=1e-6)
 
 
 def test_align_random_boxes(rng, device):
