@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 
 from minivision.backend import Array
-from minivision.threads import for_each, spans
+from minivision.threads import for_each, in_turn, spans
 
 BLOCK = 1 << 16  # elements of each array at a time; with a few arrays of float32, about a core's own cache
 FEW = 1 << 12  # elements whose order of memory does not matter
+SHARED = 1 << 19  # elements from which on threads share the blocks: one thread adds up fewer before another one is at work
 
 
-def in_blocks(work: Callable[..., Any], *arrays: Array, block: int = BLOCK) -> None:
+def in_blocks(work: Callable[..., Any], *arrays: Array, block: int = BLOCK, shared: int = SHARED) -> None:
     """Call `work(*parts)` for corresponding parts of arrays of one shape, of which it writes into some.
 
     The parts are one-dimensional runs of memory where all arrays have the same order of memory without gaps; else they are cut
     along the axes that are the outermost in the last of the arrays. Small arrays come whole, and those on the GPU as they are.
+
+    `shared`: from how many elements on to use all threads; fewer than usual for work that takes long for each.
     """
     if arrays[0].size <= FEW or not all(type(a) is np.ndarray for a in arrays):
         work(*arrays)
@@ -33,11 +36,12 @@ def in_blocks(work: Callable[..., Any], *arrays: Array, block: int = BLOCK) -> N
     if arrays[0].size <= 2 * block:  # a block for each of two threads would cost more time to hand over than it saves
         work(*(arrays if flat is None else flat))
         return
+    share_out = for_each if arrays[0].size >= shared else in_turn
     if flat is not None:
-        for_each(lambda part: work(*(a[part] for a in flat)), spans(flat[0].size, block, aligned=16))
+        share_out(lambda part: work(*(a[part] for a in flat)), spans(flat[0].size, block, aligned=16))
         return
     views = _in_order_of(arrays[-1], arrays)
-    for_each(lambda part: work(*(v[part] for v in views)), _slabs(views[0].shape, block))
+    share_out(lambda part: work(*(v[part] for v in views)), _slabs(views[0].shape, block))
 
 
 def _flattened(arrays: tuple[Array, ...]) -> list[Array] | None:

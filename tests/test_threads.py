@@ -76,7 +76,7 @@ def test_values_do_not_depend_on_the_number(number_of_threads, dtype):
     x = np.random.default_rng(0).standard_normal((7, 33, 41, 13)).astype(dtype)
     for a in (x, x.transpose(0, 3, 1, 2), x[:, ::2], x[:0], x[:1, :1, :1, :1]):
         y = np.empty_like(a)
-        in_blocks(lambda a, y: np.multiply(a, a, out=y), a, y, block=1000)
+        in_blocks(lambda a, y: np.multiply(a, a, out=y), a, y, block=1000, shared=0)
         np.testing.assert_array_equal(y, a * a)
 
 
@@ -342,7 +342,7 @@ def test_many_callers_at_once(two):
         x = np.arange(100_000, dtype=np.float64) + name
         for _ in range(20):
             y = np.empty_like(x)
-            in_blocks(lambda x, y: np.add(x, x, out=y), x, y, block=5000)
+            in_blocks(lambda x, y: np.add(x, x, out=y), x, y, block=5000, shared=0)
             if not np.array_equal(y, x + x):
                 return
         results[name] = True

@@ -14,6 +14,7 @@ import numpy as np
 
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, scatter_add, xp_of
+from minivision.blocks import SHARED
 from minivision.functions.operands import check_flags, integer, shown
 from minivision.functions.pooling import pool_input
 from minivision.functions.selecting import take_where
@@ -82,7 +83,7 @@ def _in_parts(work: Callable[[slice], None], x: Array, block: int = BLOCK) -> No
     if type(x) is not np.ndarray or x.size <= block:
         in_turn(work, [slice(0, len(x))])
     else:
-        for_each(work, spans(len(x), max(1, block // math.prod(x.shape[1:]))))
+        (for_each if x.size >= SHARED else in_turn)(work, spans(len(x), max(1, block // math.prod(x.shape[1:]))))
 
 
 def _along(axis: int, matrix: Array, x: Array, y: Array | None) -> Array:

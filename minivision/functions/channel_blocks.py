@@ -312,10 +312,11 @@ def in_rows(work: Work, columns: int, *arrays: Any) -> None:
     The first array has the columns, and None stays None. As many rows as it has, all others have too.
     """
     matrices: list[Any] = [None if a is None else a.reshape(arrays[0].size // columns, -1) for a in arrays]
-    parts = spans(len(matrices[0]), max(1, BLOCK // (columns * arrays[0].itemsize)))
+    rows, step, few = len(matrices[0]), max(1, BLOCK // (columns * arrays[0].itemsize)), arrays[0].nbytes < SHARED
+    parts = [slice(i, min(i + step, rows)) for i in range(0, rows, step)] if few else spans(rows, step)
 
     def one(part: slice) -> None:
         with short_buffer(columns):
             work(*(None if a is None else a[part] for a in matrices))
 
-    (in_turn if arrays[0].nbytes < SHARED else for_each)(one, parts)
+    (in_turn if few else for_each)(one, parts)

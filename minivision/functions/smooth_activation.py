@@ -15,8 +15,6 @@ from minivision.functions.selecting import take_where
 from minivision.functions.shape import split
 from minivision.memory import empty_like
 
-SMALL = 1 << 16  # elements in a block, where a function takes many arrays of intermediate results
-
 
 class ELU(Function):
     """y = scale x where x > 0, else scale alpha (e^(s x) - 1);  dx = dy scale, else dy scale alpha s e^(s x)"""
@@ -54,7 +52,7 @@ class GELU(Function):
 
     def forward(self, x: Array) -> Array:
         self.x, self.p, y = x, empty_like(x), empty_like(x)
-        in_blocks(self._weigh, x, self.p, y, block=SMALL)
+        in_blocks(self._weigh, x, self.p, y, shared=0)
         return y
 
     def _weigh(self, x: Array, p: Array, y: Array) -> None:

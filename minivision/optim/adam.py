@@ -66,7 +66,7 @@ class Adam(Optimizer):
             denominator += eps
             w -= (lr / correction1) * (m / denominator)
 
-        in_blocks(part, parameter, gradient, state["exp_avg"], state["exp_avg_sq"], block=BLOCK)
+        in_blocks(part, parameter, gradient, state["exp_avg"], state["exp_avg_sq"], block=BLOCK, shared=0)
 
 
 class AdamW(Adam):

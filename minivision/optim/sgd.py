@@ -57,4 +57,4 @@ class SGD(Optimizer):
                 g = g + momentum * v if nesterov else v
             w -= lr * g
 
-        in_blocks(part, parameter, gradient, *([state["momentum_buffer"]] if momentum else []), block=BLOCK)
+        in_blocks(part, parameter, gradient, *([state["momentum_buffer"]] if momentum else []), block=BLOCK, shared=0)

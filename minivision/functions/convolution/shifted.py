@@ -102,7 +102,8 @@ def correlate_kernel(x: Array, dy: Array, kernel: Sequence[int], window: Window)
     rows = max(upstream.shape[0] - max(shifts), 0)  # after the last window there are only zeros
 
     step = DEPTHWISE_BLOCK // (3 * channels) + 1 if channels == filters == groups else MANY_ROWS
-    shares = spans(rows, max(rows, 1))  # each has sums of its own, which are added at the end
+    # each has sums of its own, which are added at the end
+    shares = spans(rows, rows) if rows > step else [slice(0, rows)]
     sums = np.zeros((len(shares), len(taps), groups, channels // groups, filters // groups), dtype)
 
     def add_up(share: int) -> None:
