@@ -82,6 +82,7 @@ def gradients(
         (lambda: correlate_kernel(x, dy, w.shape[2:], window)) if x is not None else None,
         dy.size // dy.shape[1],
         w,
+        window.groups,
     )
 
 
@@ -99,6 +100,7 @@ def gradients_of_transposed(
         (lambda: correlate_kernel(dy, x, w.shape[2:], window)) if x is not None else None,
         dy.shape[0] * math.prod(out),
         w,
+        window.groups,
     )
 
 
@@ -110,7 +112,7 @@ def _of_both(faces: Sequence[str], y: Array, w: Array, size: Sequence[int], wind
     return first if first is second and hasattr(first, "gradients") else None
 
 
-def side_by_side(first: Face | None, second: Face | None, positions: int, w: Array) -> list[Array | None]:
+def side_by_side(first: Face | None, second: Face | None, positions: int, w: Array, groups: int) -> list[Array | None]:
     """The results of two faces that do not need each other's, for a window at so many positions; None for one that is None.
 
     Where there is little to do, each is left to one thread: to wake another thread up and to wait for it takes as long as a small
@@ -123,7 +125,8 @@ def side_by_side(first: Face | None, second: Face | None, positions: int, w: Arr
         place, face = job
         found[place] = face()
 
-    on_one_core = positions * w.size * (0.022 + 0.1 / w.shape[0])  # nanoseconds for each face: products, and windows to copy
+    # nanoseconds for each face: products, and windows to copy
+    on_one_core = positions * w.size * (0.022 + 0.1 * groups / w.shape[0])
     if type(w) is np.ndarray and TOO_LITTLE < on_one_core < SIDE_BY_SIDE * 4 / get_num_threads() ** 2:
         for_each(compute, faces[::-1])  # the caller begins first, and the gradient to the weight takes longer
     else:

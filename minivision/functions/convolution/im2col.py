@@ -344,7 +344,7 @@ class WindowMatrix:
         self.in_planes = self.channels <= FEW_CHANNELS or (
             all(s == 1 for s in window.stride) and (lies_in_planes(x) or self.is_small_beside_the_weight)
         )
-        nanoseconds = positions * whole * (0.1 + products * 0.022 * self.filters / window.groups)
+        nanoseconds = positions * whole * (0.1 * window.groups + products * 0.022 * self.filters)
         self.threads = get_num_threads() if self.on_cpu and nanoseconds > NOT_SHARED_OUT else 1
         apart = self.on_cpu and not self.is_small_beside_the_weight and self._layers_pay(positions, whole // self.kernel[0])
         self.layers = self.kernel[0] if apart else 1
