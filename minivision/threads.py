@@ -114,6 +114,12 @@ def spans(length: int, step: int, aligned: int = 1) -> list[slice]:
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
 
 
+@functools.lru_cache(maxsize=1 << 10)
+def pieces(length: int, step: int) -> tuple[slice, ...]:
+    """`length` items as slices of `step`, the last of them shorter where it has to be."""
+    return tuple(slice(start, min(start + step, length)) for start in range(0, length, step))
+
+
 def _to_the_end(step: Callable[[], None]) -> None:
     """Run a step that may be begun anew at any point, again if Ctrl-C comes in between; raise that afterwards."""
     interrupt: KeyboardInterrupt | None = None

@@ -508,7 +508,7 @@ def test_blas_keeps_to_one_thread_where_nothing_is_shared_out(two):
     for share_out in (
         lambda: for_each(work, range(1)),
         lambda: threads.in_turn(work, range(1)),
-        lambda: ChannelBlocks(x).run(work, (x,), ()),
+        lambda: ChannelBlocks(x.shape, x.dtype).run(work, (x,), ()),
         lambda: ClassBlocks(x).run(work, (x,), ()),
     ):
         inside = []

@@ -25,7 +25,7 @@ import numpy as np
 from minivision.backend import Array
 from minivision.functions.layout import channels_last
 from minivision.memory import empty_like
-from minivision.threads import for_each, get_num_threads, in_turn, one_blas_thread, spans
+from minivision.threads import for_each, get_num_threads, in_turn, one_blas_thread, pieces, spans
 
 BLOCK = 1 << 21  # bytes of each array at a time: few enough for the cache, many enough for Python to be in time
 ROW = 1 << 11  # elements of a row of columns, or nearly
@@ -60,38 +60,30 @@ def ordered_like(a: Array, x: Array) -> Array:
     return copy
 
 
-def parts_of(like: Array, groups: int, per_sample: bool) -> Sequence[ChannelBlocks | GroupBlock]:
-    """What to do all steps on, one after another: blocks of a few whole groups of channels, if each fits the cache, else all.
-
-    They depend on the shape and the order of memory, and are kept for the next array like this.
-    """
-    threads = like.nbytes >= SHARED and get_num_threads()
-    key = like.shape, like.strides, like.dtype, groups, per_sample, threads, BLOCK
-    parts = _parts.get(key)
-    if parts is None:
-        if len(_parts) >= 256:
-            _parts.clear()
-        parts = _parts[key] = _cut(like, groups, per_sample)
-    return parts
+def parts_of(like: Array, groups: int, per_sample: bool) -> Sequence[Part]:
+    """What to do all steps on, one after another: blocks of a few whole groups of channels, if each fits the cache, else all."""
+    last = channels_last(like).flags.c_contiguous
+    threads = get_num_threads() if like.nbytes >= SHARED else 1
+    return _parts_of(like.shape, like.dtype, last, groups, per_sample, BLOCK, threads)
 
 
-_parts: dict[Any, Sequence[ChannelBlocks | GroupBlock]] = {}
-
-
-def _cut(like: Array, groups: int, per_sample: bool) -> Sequence[ChannelBlocks | GroupBlock]:
-    n, channels = like.shape[:2]
+@functools.lru_cache(maxsize=256)
+def _parts_of(
+    shape: tuple[int, ...], dtype: np.dtype, last: bool, groups: int, per_sample: bool, block: int, threads: int
+) -> Sequence[Part]:
+    """The same, found out once for all arrays of a shape; `threads` are those that `spans` cuts for."""
+    n, channels = shape[:2]
     units = n * groups if per_sample else groups
-    each = like.nbytes // units
-    whole = ChannelBlocks(like, per_sample)
-    if whole.in_columns or each > BLOCK:
+    each = math.prod(shape) * dtype.itemsize // units  # bytes
+    whole = ChannelBlocks(shape, dtype, last, per_sample)
+    if whole.in_columns or each > block:
         return [whole]
     stack = (1, n * channels, -1) if per_sample else (n, channels, -1)
-    step = BLOCK // each
-    parts = spans(units, step) if whole.shared else [slice(i, min(i + step, units)) for i in range(0, units, step)]
+    parts = spans(units, block // each) if threads > 1 else pieces(units, block // each)
     return [GroupBlock(stack, part, channels // groups) for part in parts]
 
 
-def one_by_one(work: Callable[[Any], None], parts: Sequence[ChannelBlocks | GroupBlock], like: Array) -> None:
+def one_by_one(work: Callable[[Any], None], parts: Sequence[Part], like: Array) -> None:
     """Call `work(part)` for all parts of arrays like this; shared out over threads if that is worth it."""
     (in_turn if like.nbytes < SHARED else for_each)(work, parts)
 
@@ -130,7 +122,7 @@ class GroupBlock:
 
 
 class ChannelBlocks:
-    """The blocks of arrays (N, C, *size) in the order of memory of `like`.
+    """The blocks of arrays (N, C, *size) in row-major memory, or with `last` in channels-last memory.
 
     The sums by channel are (S, C): with S = 1 all samples share them, else S = N and each sample has its own. Numbers for the
     channels are (groups, 1) or (groups, channels of a group), where the groups of all S samples follow one another.
@@ -138,11 +130,11 @@ class ChannelBlocks:
 
     units = WHOLE[0]  # all groups
 
-    def __init__(self, like: Array, per_sample: bool = False):
-        self.n, self.channels = like.shape[:2]
-        positions = math.prod(like.shape[2:])
+    def __init__(self, shape: Sequence[int], dtype: np.dtype, last: bool = False, per_sample: bool = False):
+        self.n, self.channels = shape[:2]
+        positions = math.prod(shape[2:])
         self.samples = self.n if per_sample else 1
-        self.last = channels_last(like).flags.c_contiguous
+        self.last = last
         self.inner = 1  # how many neighbours in a row of columns belong to the same channel
         if not self.last and not per_sample and self.channels * positions <= ROW:
             self.inner = positions
@@ -154,9 +146,9 @@ class ChannelBlocks:
             rows = self.n * self.channels * positions // (self.samples * period)
             self.stack = (self.samples, rows, period)
             self.times = _side_by_side(rows, max(1, min(ROW // period, rows)))
-        self.shared = like.nbytes >= SHARED
-        self.block = BLOCK // like.itemsize
-        self.dtype = like.dtype
+        self.shared = math.prod(shape) * dtype.itemsize >= SHARED
+        self.block = BLOCK // dtype.itemsize
+        self.dtype = dtype
 
     def run(self, work: Work, arrays: Sequence[Array], numbers: Sequence[Array], sums: int = 0) -> np.ndarray:
         """Call `work(add, *parts, *numbers)` for every block: stacks of matrices, which may be written to, and what broadcasts
@@ -239,6 +231,9 @@ class ChannelBlocks:
         return total if total.shape[1] == self.samples else total.sum(axis=1, keepdims=True)
 
 
+Part = ChannelBlocks | GroupBlock
+
+
 @functools.lru_cache(maxsize=256)
 def _side_by_side(rows: int, most: int) -> int:
     """How many of the rows to make one of: nearly as many as allowed, and so that none is left, if possible."""
@@ -313,7 +308,7 @@ def in_rows(work: Work, columns: int, *arrays: Any) -> None:
     """
     matrices: list[Any] = [None if a is None else a.reshape(arrays[0].size // columns, -1) for a in arrays]
     rows, step, few = len(matrices[0]), max(1, BLOCK // (columns * arrays[0].itemsize)), arrays[0].nbytes < SHARED
-    parts = [slice(i, min(i + step, rows)) for i in range(0, rows, step)] if few else spans(rows, step)
+    parts = pieces(rows, step) if few else spans(rows, step)
 
     def one(part: slice) -> None:
         with short_buffer(columns):

@@ -14,8 +14,7 @@ import numpy as np
 from minivision.autograd import Function, Tensor
 from minivision.backend import Array, xp_of
 from minivision.functions.channel_blocks import (
-    ChannelBlocks,
-    GroupBlock,
+    Part,
     arranged,
     constants,
     in_rows,
@@ -42,8 +41,6 @@ from minivision.functions.operands import (
 )
 from minivision.functions.selecting import keep_only
 from minivision.memory import empty_like, scratch
-
-Part = ChannelBlocks | GroupBlock
 
 
 class _Normalize(Function):

@@ -66,6 +66,7 @@ class Adam(Optimizer):
             denominator += eps
             w -= (lr / correction1) * (m / denominator)
 
+        # the square root and the divisions take long enough for each number to share out fewer than usual
         in_blocks(part, parameter, gradient, state["exp_avg"], state["exp_avg_sq"], block=BLOCK, shared=0)
 
 

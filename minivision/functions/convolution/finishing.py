@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from minivision.backend import Array, xp_of
-from minivision.functions.channel_blocks import ROW, short_buffer
+from minivision.functions.channel_blocks import ROW, short_buffer, zeros_below
 from minivision.functions.layout import joined
 
 
@@ -48,21 +48,10 @@ class Finishing:
             if self.shift is not None:
                 xp.add(block, self.shift, out=block)
             if self.relu:
-                xp.maximum(block, self._zeros(block), out=block)
-
-    def _zeros(self, block: Array) -> Array:
-        """An array to compare with, because NumPy takes three times as long with a number."""
-        return xp_of(block).zeros(block.shape[-1], block.dtype)
+                xp.maximum(block, zeros_below(block) if xp is np else 0, out=block)
 
     def _repeated(self, times: int) -> Finishing:
         if self._wide is None or self._wide[0] != times:
-            shift, scale = (None if v is None else _side_by_side(v, times) for v in (self.shift, self.scale))
+            shift, scale = (None if v is None else np.tile(v, times) for v in (self.shift, self.scale))
             self._wide = (times, Finishing(shift, scale, self.relu))
         return self._wide[1]
-
-
-def _side_by_side(numbers: np.ndarray, times: int) -> np.ndarray:
-    """What `np.tile` makes, in a quarter of the time."""
-    wide = np.empty((times, len(numbers)), numbers.dtype)
-    wide[...] = numbers
-    return wide.reshape(-1)

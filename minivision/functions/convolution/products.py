@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import functools
 
+from minivision.threads import pieces
+
 # Multiplications of a product that BLAS (OpenBLAS on x86) begins without arranging its operands first. Thin products, of few
 # channels, take half as long again when they are larger.
 AT_ONCE = 10**6
-
-
-@functools.lru_cache(maxsize=1 << 10)
-def pieces(length: int, step: int) -> tuple[slice, ...]:
-    """`length` items as slices of `step`, the last of them shorter where it has to be."""
-    return tuple(slice(start, min(start + step, length)) for start in range(0, length, step))
 
 
 @functools.lru_cache(maxsize=1 << 10)

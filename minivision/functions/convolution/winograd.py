@@ -92,10 +92,10 @@ from minivision.backend import Array
 from minivision.functions.convolution.choice import Problem
 from minivision.functions.convolution.faces import Finish
 from minivision.functions.convolution.geometry import Window
-from minivision.functions.convolution.products import AT_ONCE, boxes, pieces
+from minivision.functions.convolution.products import AT_ONCE, boxes
 from minivision.functions.layout import Pair, channels_first, channels_last, copy_across
 from minivision.memory import empty, scratch
-from minivision.threads import for_each, get_num_threads, in_turn, spans
+from minivision.threads import for_each, get_num_threads, in_turn, pieces, spans
 
 M = 4  # outputs along one axis of a tile
 R = 3  # length of the kernel
