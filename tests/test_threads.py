@@ -187,7 +187,8 @@ def test_what_was_worked_on_is_not_kept(two):
 
 
 @pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals go to the main thread")
-def test_ctrl_c_while_helpers_write(two):
+@pytest.mark.parametrize("again", [False, True], ids=["once", "and while the caller waits"])
+def test_ctrl_c_while_helpers_write(again, two):
     """It is raised in the caller, but only when no helper writes any more."""
     writing, barrier = [], threading.Barrier(2, timeout=10)
 
@@ -197,6 +198,9 @@ def test_ctrl_c_while_helpers_write(two):
             _thread.interrupt_main()
             return
         writing.append(True)
+        time.sleep(0.1)
+        if again:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         time.sleep(0.2)
         writing.clear()
 
@@ -215,13 +219,18 @@ def test_ctrl_c_while_helpers_write(two):
 @pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals go to the main thread")
 def test_ctrl_c_again_and_again(two):
     """Interrupts that fall anywhere leave the pool as it was, and never hang."""
-    stop = threading.Event()
+    stop, wanted = threading.Event(), []
 
     def interrupt():
         while not stop.wait(0.0003):
             _thread.interrupt_main()
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    def raise_if_wanted(number, frame):  # else one that comes late would end the test, or the whole run
+        if wanted:
+            wanted.pop()
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, raise_if_wanted)
     caught, x = 0, np.ones(100_000)
     thread = threading.Thread(target=interrupt)
     thread.start()
@@ -229,23 +238,19 @@ def test_ctrl_c_again_and_again(two):
         end = time.monotonic() + 1
         while time.monotonic() < end:
             try:
-                for_each(lambda part: np.sqrt(x[part]), spans(x.size, 10_000))
+                try:
+                    wanted[:] = range(3)  # one each for the call, for `finally` and for `except`, or more than one for the call
+                    for_each(lambda part: np.sqrt(x[part]), spans(x.size, 10_000))
+                finally:
+                    wanted.clear()
             except KeyboardInterrupt:
                 caught += 1
-    except KeyboardInterrupt:  # between the two
+    except KeyboardInterrupt:
         caught += 1
     finally:
-        while True:
-            try:
-                stop.set()
-                thread.join()
-                break
-            except KeyboardInterrupt:
-                caught += 1
-        try:
-            time.sleep(0.01)
-        except KeyboardInterrupt:
-            caught += 1
+        stop.set()
+        thread.join()
+        time.sleep(0.01)  # for the last one to arrive
         signal.signal(signal.SIGINT, before)
     assert caught > 0
     assert get_num_threads() == 2

@@ -341,6 +341,20 @@ def test_when_windows_are_taken_apart(set_threads):
     assert layers((1, 32, 36, 32), (32, 32, 5, 5), padding=(2, 2)) == 1
 
 
+def test_the_windows_of_every_group_count(set_threads):
+    """Many groups are many windows to copy, and so are shared out."""
+
+    def threads(groups, batch=4):
+        case = Case((batch, 64, 64, 61), (64, 64 // groups, 3, 3), padding=(1, 1), groups=groups)
+        return im2col.WindowMatrix(np.zeros(case.x, "f"), case.w, case.window, case.out).threads
+
+    set_threads(2)
+    assert [threads(groups) for groups in (1, 4, 16)] == [2, 2, 2]
+    assert threads(16, batch=1) == 1
+    set_threads(1)
+    assert threads(16) == 1
+
+
 # ---- every algorithm is the definition ----
 
 

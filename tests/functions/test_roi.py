@@ -80,6 +80,17 @@ def test_align_by_several_threads(images, number_of_threads, monkeypatch, rng):
         assert_close((leaf.grad.array * direction).sum(), ((moved[0] - moved[1]) * dy).sum() / 2e-6, rtol=1e-6)
 
 
+def test_small_boxes_are_left_to_one_thread(set_threads):
+    def threads(side, channels):
+        places = tensor([[0, 1, 1, 1 + side, 1 + side]])
+        return roi_align(tensor(np.ones((1, channels, 60, 70)), requires_grad=True), places, 3).grad_fn._threads()
+
+    set_threads(2)
+    assert [threads(8, 64), threads(8, 1024), threads(26, 64), threads(26, 128)] == [1, 2, 1, 2]
+    set_threads(1)
+    assert threads(26, 128) == 1
+
+
 def test_align_random_boxes(rng, device):
     """Hundreds of boxes, many of them across the border, with bins larger and smaller than a cell."""
     x = rng.standard_normal((2, 1, 6, 9))
